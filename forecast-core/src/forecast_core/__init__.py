@@ -1,0 +1,1 @@
+"""Tables, on-disk formats, forecaster, metrics, settings and errors that the pipelines agree on."""

@@ -1,0 +1,52 @@
+"""Settings: one frozen value, read from the environment (or ``.env``) once, at the edge, and passed in."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are and how much is tolerated; every field is an environment variable ``ML_PIPELINE_<FIELD>``.
+
+    >>> Settings(root_dir=Path("/srv/energy")).store
+    '/srv/energy/store'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ML_PIPELINE_", frozen=True, extra="ignore")
+
+    root_dir: Path = Field(Path(".energy"), description="Folder of everything that the system generates.")
+    store_uri: str | None = Field(
+        None, description="Folder or object-store URI of the feature store and forecast archive; default root/store."
+    )
+    storage_options: dict[str, str] | None = Field(
+        None, description="Options of the object store as delta-rs takes them (JSON), e.g. an endpoint; no secrets."
+    )
+    tracking_uri: str | None = Field(
+        None, description="SQLAlchemy URI of the MLflow database; default an SQLite file in the root folder."
+    )
+    artifacts_uri: str | None = Field(None, description="Where MLflow keeps model files; default root/artifacts.")
+    minimum_window_share: float = Field(
+        0.5, ge=0, le=1, description="Least share of the window's hours that the source must have for a run to go on."
+    )
+    threads: int = Field(2, ge=1, description="Threads for fitting a model.")
+
+    @property
+    def root(self) -> Path:
+        """The root folder as an absolute path."""
+        return self.root_dir.expanduser().absolute()
+
+    @property
+    def store(self) -> str:
+        """Folder or URI under which the Delta tables are."""
+        return self.store_uri or str(self.root / "store")
+
+    @property
+    def tracking(self) -> str:
+        """URI of the MLflow tracking database."""
+        return self.tracking_uri or f"sqlite:///{self.root / 'mlflow.db'}?timeout=30"
+
+    @property
+    def artifacts(self) -> str:
+        """URI under which MLflow keeps model files."""
+        return self.artifacts_uri or (self.root / "artifacts").as_uri()

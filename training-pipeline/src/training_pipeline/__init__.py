@@ -1,0 +1,1 @@
+"""Tune, train, evaluate and register the forecaster."""
