@@ -32,5 +32,5 @@ def test_a_bound_off_the_full_hour_is_refused() -> None:
 
 def test_errors_keep_their_message_and_facts_through_pickle() -> None:
     error = pickle.loads(pickle.dumps(SourceError("no such file", path="x")))  # noqa: S301 - our own bytes
-    assert str(error) == "no such file"
+    assert str(error) == "no such file [SourceError: running again will not help]"
     assert error.facts == {"path": "x"}

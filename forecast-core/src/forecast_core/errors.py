@@ -32,7 +32,16 @@ class ForecastSystemError(Exception):
 
 
 class InputError(ForecastSystemError):
-    """What was asked for or given is wrong; running again will not help."""
+    """What was asked for or given is wrong; running again will not help, and its text says so.
+
+    The text is all that leaves a task's environment, so the orchestrator decides by it whether to retry.
+
+    >>> str(InvalidArgument("days_delay must be at least 0, not -1"))
+    'days_delay must be at least 0, not -1 [InvalidArgument: running again will not help]'
+    """
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [{type(self).__name__}: running again will not help]"
 
 
 class InvalidArgument(InputError):

@@ -1,0 +1,224 @@
+"""The hourly machine-learning pipeline: features, view, optional tuning, training, monitoring, forecasts.
+
+Every pipeline task runs in an environment of its own, made once per deployed version from the private package index
+and kept. Nothing of a pipeline is imported here, and Variables are read when a task runs, not when this file is parsed.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Context, Label, RetryDecision, RetryPolicy, TriggerRule, dag, task
+
+TASK_ENVIRONMENTS = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute() / "task-environments"
+
+# What the pipelines say at the end of an error that running again cannot mend (forecast_core.errors.InputError).
+NOT_WORTH_A_RETRY = "running again will not help]"
+
+
+class RetryUnlessInputIsWrong(RetryPolicy):
+    """Fail at once on bad input; leave every other failure to the task's own retries."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide by what the pipeline said of its error; its type does not leave the task's environment."""
+        if NOT_WORTH_A_RETRY in str(exception):
+            return RetryDecision.fail(reason="the input is wrong")
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        """There is nothing to keep."""
+        return {}
+
+
+def report_failure(context: Context) -> None:
+    """Log which window and versions were at hand when a task failed for good."""
+    instance = context["ti"]
+    upstream = ["run_feature_pipeline", "create_feature_view", "run_hyperparameter_tuning", "train_from_best_config"]
+    at_hand = {name: value for name in upstream if (value := instance.xcom_pull(task_ids=name))}
+    facts = {key: value for result in at_hand.values() for key, value in result.items() if key != "sample"}
+    reference = context["dag_run"].logical_date or context["dag_run"].run_after
+    instance.log.error(
+        "%s failed at reference %s: %s. At hand: %s",
+        instance.task_id,
+        reference,
+        context.get("exception"),
+        ", ".join(f"{key}={value}" for key, value in facts.items()) or "nothing, it is the first task",
+    )
+
+
+def pipeline_task(distribution: str, function: Callable[..., Any], *, limit: timedelta, **options: Any) -> Any:
+    """Make ``function`` a task that runs in the environment of ``distribution`` at the deployed version.
+
+    Called as a function, not as a decorator: Airflow ships the function's source to the other environment and strips
+    only its own decorators from it.
+    """
+    decorate = task.virtualenv(
+        requirements=[
+            f"{distribution}=={{{{ var.value.ml_pipeline_version }}}}",
+            "-c {{ var.value.ml_pipeline_constraints }}",
+        ],
+        venv_cache_path=TASK_ENVIRONMENTS,
+        system_site_packages=False,
+        expect_airflow=False,
+        execution_timeout=limit,
+        **options,
+    )
+    return decorate(function)
+
+
+def _run_feature_pipeline(
+    export_end_reference_datetime: str, days_delay: str, days_export: str, url: str, feature_group_version: str
+) -> dict:
+    from feature_pipeline import pipeline
+
+    return pipeline.run(
+        export_end_reference_datetime=export_end_reference_datetime,
+        days_delay=days_delay,
+        days_export=days_export,
+        url=url,
+        feature_group_version=feature_group_version,
+    )
+
+
+def _create_feature_view(features: dict) -> dict:
+    from feature_pipeline import feature_view
+
+    return feature_view.create(
+        feature_group_version=features["feature_group_version"],
+        start_datetime=features["export_datetime_utc_start"],
+        end_datetime=features["export_datetime_utc_end"],
+        dataset=features["dataset"],
+        reference_datetime=features["reference_datetime"],
+    )
+
+
+def _run_hyperparameter_tuning(view: dict) -> dict:
+    from training_pipeline import hyperparameter_tuning
+
+    return hyperparameter_tuning.run(
+        fh=24,
+        feature_view_version=view["feature_view_version"],
+        training_dataset_version=view["training_dataset_version"],
+    )
+
+
+def _upload_best_config(tuning: dict) -> dict:
+    from training_pipeline import best_config
+
+    return best_config.upload(sweep_id=tuning["sweep_id"])
+
+
+def _train_from_best_config(view: dict) -> dict:
+    from training_pipeline import train
+
+    return train.from_best_config(
+        fh=24,
+        feature_view_version=view["feature_view_version"],
+        training_dataset_version=view["training_dataset_version"],
+    )
+
+
+def _compute_monitoring(features: dict, view: dict) -> dict:
+    from batch_prediction_pipeline import monitoring
+
+    return monitoring.compute(
+        feature_view_version=view["feature_view_version"],
+        reference_datetime=features["reference_datetime"],
+    )
+
+
+def _batch_predict(features: dict, view: dict, model: dict) -> dict:
+    from batch_prediction_pipeline import batch
+
+    return batch.predict(
+        fh=24,
+        feature_view_version=view["feature_view_version"],
+        model_version=model["model_version"],
+        start_datetime=features["export_datetime_utc_start"],
+        end_datetime=features["export_datetime_utc_end"],
+        reference_datetime=features["reference_datetime"],
+    )
+
+
+@dag(
+    dag_id="ml_pipeline",
+    schedule="@hourly",
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["feature-engineering", "model-training", "batch-prediction"],
+    doc_md=__doc__,
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": RetryUnlessInputIsWrong(),
+        "on_failure_callback": report_failure,
+    },
+)
+def ml_pipeline() -> None:
+    """Wire the tasks; DESIGN: features >> view >> (tuning or not) >> training >> monitoring >> forecasts."""
+    minutes = {count: timedelta(minutes=count) for count in (10, 15, 30, 120)}
+    run_feature_pipeline = pipeline_task(
+        "feature-pipeline", _run_feature_pipeline, task_id="run_feature_pipeline", limit=minutes[30]
+    )
+    create_feature_view = pipeline_task(
+        "feature-pipeline", _create_feature_view, task_id="create_feature_view", limit=minutes[15]
+    )
+    run_hyperparameter_tuning = pipeline_task(
+        "training-pipeline", _run_hyperparameter_tuning, task_id="run_hyperparameter_tuning", limit=minutes[120]
+    )
+    upload_best_config = pipeline_task(
+        "training-pipeline", _upload_best_config, task_id="upload_best_config", limit=minutes[10]
+    )
+    train_from_best_config = pipeline_task(
+        "training-pipeline",
+        _train_from_best_config,
+        task_id="train_from_best_config",
+        limit=minutes[30],
+        # A skipped tuning lets training run; a failed one does not.
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+    )
+    compute_monitoring = pipeline_task(
+        "batch-prediction-pipeline", _compute_monitoring, task_id="compute_monitoring", limit=minutes[15]
+    )
+    batch_predict = pipeline_task(
+        "batch-prediction-pipeline", _batch_predict, task_id="batch_predict", limit=minutes[15]
+    )
+
+    @task.branch(task_id="if_run_hyperparameter_tuning_branching")
+    def branch(should_run: str) -> str:
+        wanted = should_run.strip().lower() in {"true", "1", "yes"}
+        return "branch_run_hyperparameter_tuning" if wanted else "branch_skip_hyperparameter_tuning"
+
+    features = run_feature_pipeline(
+        # A run triggered without a logical date takes the moment it was allowed to start; both are UTC.
+        export_end_reference_datetime="{{ (dag_run.logical_date or dag_run.run_after).strftime('%Y-%m-%d %H:%M') }}",
+        days_delay="{{ var.value.get('ml_pipeline_days_delay', '15') }}",
+        days_export="{{ var.value.get('ml_pipeline_days_export', '30') }}",
+        url="{{ var.value.get('ml_pipeline_url', 'demo://denmark') }}",
+        feature_group_version="{{ var.value.get('ml_pipeline_feature_group_version', '1') }}",
+    )
+    view = create_feature_view(features)
+    decision = branch("{{ var.value.get('ml_pipeline_should_run_hyperparameter_tuning', 'False') }}")
+    run_branch = EmptyOperator(task_id="branch_run_hyperparameter_tuning")
+    skip_branch = EmptyOperator(task_id="branch_skip_hyperparameter_tuning")
+    tuning = run_hyperparameter_tuning(view)
+    uploaded = upload_best_config(tuning)
+    model = train_from_best_config(view)
+    metrics = compute_monitoring(features, view)
+    forecasts = batch_predict(features, view, model)
+
+    view >> decision
+    decision >> Label("Run HPO") >> run_branch >> tuning >> uploaded >> model
+    decision >> Label("Skip HPO") >> skip_branch >> model
+    model >> metrics >> forecasts
+
+
+ml_pipeline()
