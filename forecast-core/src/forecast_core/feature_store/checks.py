@@ -1,0 +1,82 @@
+"""What is checked of arguments and frames before anything is stored."""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from forecast_core.errors import InvalidArgument
+from forecast_core.window import DATETIME_FORMAT, HOUR, Window
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def dataset_name(name: str) -> str:
+    """Return ``name`` if it can name a folder everywhere.
+
+    Raises:
+        InvalidArgument: If it has other characters than letters, digits, ``_``, ``.`` and ``-``.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"a dataset is named by letters, digits, '_', '.' and '-', beginning with a letter or digit, not {name!r}",
+            dataset=name,
+        )
+    return name
+
+
+def version_number(argument: str, value: int) -> int:
+    """Return ``value`` if it is a version: a whole number from 1 on.
+
+    Raises:
+        InvalidArgument: If it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgument(f"{argument} must be a whole number from 1 on, not {value!r}", argument=argument)
+    return value
+
+
+def strict_frame(
+    frame: pl.DataFrame, schema: pl.Schema, *, key: Sequence[str], nullable: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Return ``frame`` if it has exactly the columns and types of ``schema``, in that order, and clean rows.
+
+    Args:
+        frame: The frame to check.
+        schema: Its columns and types.
+        key: The columns of which no two rows may have the same values.
+        nullable: The columns in which a value may be missing.
+
+    Raises:
+        InvalidArgument: If the schema differs, a value is missing, NaN or infinite, or a key comes twice.
+    """
+    if dict(frame.schema) != dict(schema) or frame.columns != schema.names():
+        raise InvalidArgument(f"expected the columns {dict(schema)}, got {dict(frame.schema)}", schema=schema)
+    floats = [name for name, dtype in schema.items() if dtype == pl.Float64]
+    for name in schema.names():
+        if name not in nullable and frame[name].null_count():
+            raise InvalidArgument(f"{frame[name].null_count()} rows have no {name}", column=name)
+        if name in floats and not frame[name].drop_nulls().is_finite().all():
+            raise InvalidArgument(f"{name} must be a finite number in every row, not NaN or infinite", column=name)
+    repeated = frame.filter(frame.select(key).is_duplicated())
+    if not repeated.is_empty():
+        first = repeated.select(key).row(0)
+        raise InvalidArgument(f"{repeated.height} rows share their key, the first is {first}", key=first)
+    return frame
+
+
+def within(frame: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """Return ``frame`` if every ``datetime_utc`` is a full hour of ``window``.
+
+    Raises:
+        InvalidArgument: If one is not.
+    """
+    hour = pl.col("datetime_utc")
+    outside = frame.filter((hour < window.start) | (hour >= window.end) | (hour != hour.dt.truncate("1h")))
+    if not outside.is_empty():
+        raise InvalidArgument(
+            f"{outside.height} rows are not at a full hour from {window.start:{DATETIME_FORMAT}} up to "
+            f"{window.end - HOUR:{DATETIME_FORMAT}} UTC, the first is {outside['datetime_utc'][0]}",
+            window=window,
+        )
+    return frame

@@ -1,0 +1,105 @@
+"""Facts about ingests: which window of which source became known when, and what it changed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from forecast_core.errors import InvalidArgument
+from forecast_core.feature_store import keyed
+from forecast_core.feature_store.delta import Table
+from forecast_core.feature_store.revisions import IngestCounts
+from forecast_core.schema import UTC_HOUR
+from forecast_core.window import Window, as_utc
+
+_COUNTS: Final = tuple(field.name for field in fields(IngestCounts))
+SCHEMA: Final = pl.Schema(
+    {
+        "dataset": pl.String(),
+        "feature_group_version": pl.Int64(),
+        "known_at": UTC_HOUR,
+        "window_start": UTC_HOUR,
+        "window_end": UTC_HOUR,
+        "url": pl.String(),
+        **dict.fromkeys(_COUNTS, pl.Int64()),
+        "record": pl.String(),
+        "written": pl.Int64(),
+    }
+)
+"""One row per dataset, feature group version and ``known_at``; ``written`` numbers the commits."""
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """One ingest, as it was last done."""
+
+    dataset: str
+    feature_group_version: int
+    known_at: datetime
+    window: Window
+    url: str
+    counts: IngestCounts
+    record: Mapping[str, Any]
+
+
+def write(table: Table, ingest: Ingest) -> None:
+    """Store the facts; those of an earlier ingest of the same dataset, version and ``known_at`` are replaced."""
+    row = {
+        "dataset": ingest.dataset,
+        "feature_group_version": ingest.feature_group_version,
+        "known_at": ingest.known_at,
+        "window_start": ingest.window.start,
+        "window_end": ingest.window.end,
+        "url": ingest.url,
+        **asdict(ingest.counts),
+        "record": record_text(ingest.record),
+    }
+    schema = pl.Schema({name: SCHEMA[name] for name in row})
+    key = {name: row[name] for name in ("dataset", "feature_group_version", "known_at")}
+    keyed.replace(table, pl.DataFrame([row], schema=schema), key=key, ordinal="written")
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """Return ``record`` as JSON.
+
+    Raises:
+        InvalidArgument: If it is not plain JSON.
+    """
+    try:
+        return json.dumps(record, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"the record of an ingest must be plain JSON: {error}", record=record) from error
+
+
+def latest(
+    table: Table, *, feature_group_version: int, dataset: str | None, window_end: datetime | None
+) -> Ingest | None:
+    """Return the ingest with the newest ``known_at``; of several datasets at that time, the one written last."""
+    wanted: dict[str, keyed.Value | None] = {
+        "feature_group_version": feature_group_version,
+        "dataset": dataset,
+        "window_end": window_end,
+    }
+    conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
+    newest = table.collect(lambda rows: rows.filter(*conditions).sort("known_at", "written").tail(1))
+    if newest.is_empty():
+        return None
+    row = newest.row(0, named=True)
+    return Ingest(
+        dataset=row["dataset"],
+        feature_group_version=row["feature_group_version"],
+        known_at=as_utc(row["known_at"]),
+        window=Window(as_utc(row["window_start"]), as_utc(row["window_end"])),
+        url=row["url"],
+        counts=IngestCounts(**{name: row[name] for name in _COUNTS}),
+        record=json.loads(row["record"]),
+    )
+
+
+def groups(table: Table) -> list[tuple[str, int]]:
+    """Return the feature groups that have ingests: dataset and version, sorted."""
+    names = table.collect(lambda rows: rows.select("dataset", "feature_group_version").unique())
+    return sorted(names.iter_rows())

@@ -1,0 +1,59 @@
+"""Tables in which all rows of one key are replaced together."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import polars as pl
+
+from forecast_core.feature_store.delta import Change, Snapshot, Table
+
+Value = int | str | date | datetime
+
+
+def replace(table: Table, rows: pl.DataFrame, *, key: Mapping[str, Value], ordinal: str | None = None) -> bool:
+    """Make ``rows`` the only rows of ``key`` in one commit; writers of other keys lose nothing.
+
+    Args:
+        table: The table to change.
+        rows: All rows of the key, at least one, each with the key's values in its columns.
+        key: The columns and values that name the rows to replace.
+        ordinal: A column of the table, not of ``rows``, that numbers the commits; it is no part of the content.
+
+    Returns:
+        Whether there was anything to change: the same rows again, in any order, commit nothing.
+    """
+
+    def plan(snapshot: Snapshot) -> tuple[bool, Change | None]:
+        stored = snapshot.rows.filter(*(pl.col(name) == value for name, value in key.items())).collect()
+        if same_rows(stored.select(rows.columns), rows):
+            return False, None
+        added = {} if ordinal is None else {ordinal: pl.lit(snapshot.version + 1, pl.Int64)}
+        return True, Change(rows.with_columns(**added), replacing=sql(key))
+
+    return table.commit(plan)
+
+
+def same_rows(left: pl.DataFrame, right: pl.DataFrame) -> bool:
+    """Whether two frames have the same rows, in any order, floating-point numbers compared bit by bit."""
+    return left.height == right.height and _canonical(left).equals(_canonical(right), null_equal=True)
+
+
+def sql(key: Mapping[str, Value]) -> str:
+    """Return the SQL condition for the rows of ``key``.
+
+    >>> sql({"dataset": "it's", "version": 1})
+    "dataset = 'it''s' AND version = 1"
+    """
+    return " AND ".join(f"{name} = {_literal(value)}" for name, value in key.items())
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = value if isinstance(value, str) else value.isoformat()
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _canonical(frame: pl.DataFrame) -> pl.DataFrame:
+    bits = frame.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64))
+    return bits.sort(bits.columns)

@@ -1,0 +1,211 @@
+"""The feature store: what was observed and when it became known, views of it, and training datasets made from them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from forecast_core.errors import NotFoundError, WindowError
+from forecast_core.feature_store import checks, ingests, observations, training_datasets, views
+from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
+from forecast_core.feature_store.ingests import Ingest
+from forecast_core.feature_store.places import place, table
+from forecast_core.feature_store.revisions import IngestCounts
+from forecast_core.feature_store.training_datasets import TrainingDataset
+from forecast_core.feature_store.views import FeatureView
+from forecast_core.schema import KEY, OBSERVATIONS
+from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT, Window, as_utc
+
+
+class FeatureStore:
+    """Delta tables under ``settings.store``; every method may be called by many processes at once, and again.
+
+    All methods raise ``StorageError`` when the store cannot be read or written now and ``FormatError`` when an unknown
+    version of this software wrote it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ingests = table(settings, "ingests", schema=ingests.SCHEMA)
+        self._views = table(settings, "feature_views", schema=views.SCHEMA)
+        self._training_datasets = table(settings, "training_datasets", schema=training_datasets.SCHEMA)
+
+    def create(self) -> None:
+        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
+        for each in (self._ingests, self._views, self._training_datasets):
+            each.create()
+
+    def ingest(
+        self,
+        frame: pl.DataFrame,
+        *,
+        dataset: str,
+        feature_group_version: int,
+        window: Window,
+        known_at: datetime,
+        url: str,
+        record: Mapping[str, Any],
+    ) -> IngestCounts:
+        """Store what a source said at ``known_at`` about all hours of a window; the same again changes nothing.
+
+        Args:
+            frame: OBSERVATIONS of the window's hours; a key that is not in it is absent.
+            dataset: Name of the source's dataset.
+            feature_group_version: With the dataset, names the feature group.
+            window: The hours that were asked for.
+            known_at: When the values became known: the reference time of the run.
+            url: The source.
+            record: More facts about the ingest, plain JSON.
+
+        Returns:
+            What the ingest says against everything known before it.
+
+        Raises:
+            InvalidArgument: If the frame is not exactly OBSERVATIONS, a value is missing or not finite, a key comes
+                twice, or an hour is outside the window. Nothing is stored then.
+        """
+        given = checks.within(checks.strict_frame(frame, OBSERVATIONS, key=KEY), window)
+        ingests.record_text(record)
+        group, moment = self._group(dataset, feature_group_version), as_utc(known_at)
+        counts = observations.ingest(group, given, window=window, known_at=moment)
+        ingests.write(self._ingests, Ingest(dataset, feature_group_version, moment, window, url, counts, record))
+        return counts
+
+    def read(self, *, dataset: str, feature_group_version: int, window: Window, known_at: datetime) -> pl.DataFrame:
+        """Return OBSERVATIONS of a window, sorted by key: the newest value of each key with ``known_at`` <= the given.
+
+        Raises:
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        group, snapshot = self._existing(dataset, feature_group_version)
+        with storage_errors(group.uri):
+            return observations.read(snapshot, window=window, known_at=as_utc(known_at))
+
+    def latest_ingest(
+        self, *, feature_group_version: int, dataset: str | None = None, window_end: datetime | None = None
+    ) -> Ingest | None:
+        """Return the ingest with the newest ``known_at``, or None; of several datasets, the one written last.
+
+        Args:
+            feature_group_version: Version of the feature group.
+            dataset: Only ingests of this dataset.
+            window_end: Only ingests whose window ends at this hour.
+        """
+        return ingests.latest(
+            self._ingests,
+            feature_group_version=feature_group_version,
+            dataset=dataset,
+            window_end=None if window_end is None else as_utc(window_end),
+        )
+
+    def feature_group_versions(self, dataset: str | None = None) -> list[tuple[str, int]]:
+        """Return the feature groups that exist as (dataset, version), sorted."""
+        return [group for group in ingests.groups(self._ingests) if dataset in (None, group[0])]
+
+    def create_feature_view(self, *, dataset: str, feature_group_version: int) -> int:
+        """Return the version of the view of a feature group; the same definition has the same version for ever.
+
+        Raises:
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        self._existing(dataset, feature_group_version)
+        return views.create(self._views, views.definition(dataset=dataset, feature_group_version=feature_group_version))
+
+    def feature_view(self, version: int) -> FeatureView:
+        """Return a feature view.
+
+        Raises:
+            NotFoundError: If there is no such version; the message names those that exist.
+        """
+        return views.get(self._views, version)
+
+    def create_training_dataset(
+        self, *, feature_view_version: int, window: Window, known_at: datetime
+    ) -> TrainingDataset:
+        """Materialise what a view shows of a window as known at a time; the same content has the same version.
+
+        Raises:
+            NotFoundError: If there is no such feature view.
+            WindowError: If nothing was known of the window; the message says of which hours something was.
+        """
+        view, moment = self.feature_view(feature_view_version), as_utc(known_at)
+        group, snapshot = self._existing(view.dataset, view.feature_group_version)
+        with storage_errors(group.uri):
+            frame = observations.read(snapshot, window=window, known_at=moment)
+            if frame.is_empty():
+                raise _nothing_known(window, moment, observations.span(snapshot, known_at=moment))
+        draft = training_datasets.of_frame(
+            frame,
+            feature_view_version=view.version,
+            definition_hash=view.definition_hash,
+            window=window,
+            known_at=moment,
+        )
+        training_datasets.write_file(frame, self._file(draft), self._settings.storage_options)
+        return training_datasets.register(self._training_datasets, draft)
+
+    def training_dataset(self, version: int) -> TrainingDataset:
+        """Return the facts of a training dataset.
+
+        Raises:
+            NotFoundError: If there is no such version; the message names the newest.
+        """
+        return training_datasets.get(self._training_datasets, version)
+
+    def read_training_dataset(self, version: int) -> pl.DataFrame:
+        """Return OBSERVATIONS of a training dataset, sorted by key, checked against its hash.
+
+        Raises:
+            NotFoundError: If there is no such version, or its file is gone.
+            FormatError: If the file does not have the content that was registered.
+        """
+        dataset = self.training_dataset(version)
+        return training_datasets.read_file(
+            self._file(dataset),
+            dataset,
+            definition_hash=self.feature_view(dataset.feature_view_version).definition_hash,
+            storage_options=self._settings.storage_options,
+        )
+
+    def _group(self, dataset: str, feature_group_version: int) -> Table:
+        checks.dataset_name(dataset)
+        version = checks.version_number("feature_group_version", feature_group_version)
+        return table(
+            self._settings,
+            "observations",
+            dataset,
+            f"v{version}",
+            schema=observations.SCHEMA,
+            partition_by=observations.PARTITION_BY,
+        )
+
+    def _existing(self, dataset: str, feature_group_version: int) -> tuple[Table, Snapshot]:
+        group = self._group(dataset, feature_group_version)
+        snapshot = group.snapshot()
+        if snapshot is None:
+            existing = self.feature_group_versions()
+            raise NotFoundError(
+                f"there is no feature group {dataset!r} version {feature_group_version}; "
+                f"there are {existing or 'none yet'}: run the feature pipeline first",
+                dataset=dataset,
+                feature_group_version=feature_group_version,
+                existing=existing,
+            )
+        return group, snapshot
+
+    def _file(self, dataset: TrainingDataset) -> str:
+        # Not in the registry's own folder: vacuum removes files that a Delta table does not know.
+        return place(self._settings, "training_dataset_files", f"{dataset.content_hash}.parquet")
+
+
+def _nothing_known(window: Window, known_at: datetime, span: tuple[datetime, datetime] | None) -> WindowError:
+    hours = "no hour at all" if span is None else " to ".join(f"{hour:{DATETIME_FORMAT}}" for hour in span)
+    return WindowError(
+        f"as known at {known_at:{DATETIME_FORMAT}} the store has no value from {window.start:{DATETIME_FORMAT}} up to "
+        f"{window.end:{DATETIME_FORMAT}} UTC; it has {hours}: ask for a window in there, or ingest this one",
+        window=window,
+        known_at=known_at,
+        span=span,
+    )

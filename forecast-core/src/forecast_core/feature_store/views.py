@@ -1,0 +1,76 @@
+"""Feature views: which columns of which feature group a model sees; a version always means the same definition."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from forecast_core.errors import NotFoundError
+from forecast_core.feature_store.delta import Change, Snapshot, Table
+from forecast_core.schema import KEY, OBSERVATIONS
+
+SCHEMA: Final = pl.Schema({"version": pl.Int64(), "definition_hash": pl.String(), "definition": pl.String()})
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """A version of a definition; ``definition_hash`` is the SHA-256 of the definition's canonical JSON."""
+
+    version: int
+    dataset: str
+    feature_group_version: int
+    definition: Mapping[str, Any]
+    definition_hash: str
+
+
+def definition(*, dataset: str, feature_group_version: int) -> dict[str, Any]:
+    """Return the definition of the view of all that a feature group observes (energy in kWh an hour)."""
+    return {
+        "format_version": 1,
+        "dataset": dataset,
+        "feature_group_version": feature_group_version,
+        "columns": OBSERVATIONS.names(),
+        "keys": list(KEY),
+        "target": "energy_consumption",
+        "unit": "kWh",
+    }
+
+
+def create(table: Table, content: Mapping[str, Any]) -> int:
+    """Return the version of a definition: the one that it has, or the next one."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+
+    def plan(snapshot: Snapshot) -> tuple[int, Change | None]:
+        views = snapshot.rows.select("version", "definition_hash").collect()
+        known = views.filter(pl.col("definition_hash") == digest)["version"].to_list()
+        if known:
+            return known[0], None
+        version = max(views["version"].to_list(), default=0) + 1
+        return version, Change(pl.DataFrame([(version, digest, text)], schema=SCHEMA, orient="row"))
+
+    return table.commit(plan)
+
+
+def get(table: Table, version: int) -> FeatureView:
+    """Return a version.
+
+    Raises:
+        NotFoundError: If it does not exist; the message names those that do.
+    """
+    views = table.collect(lambda rows: rows)
+    found = views.filter(pl.col("version") == version)
+    if found.is_empty():
+        existing = sorted(views["version"].to_list())
+        raise NotFoundError(
+            f"there is no feature view version {version}; there are {existing or 'none yet'}: "
+            "create one with feature_view.create",
+            version=version,
+            existing=existing,
+        )
+    row = found.row(0, named=True)
+    content = json.loads(row["definition"])
+    return FeatureView(version, content["dataset"], content["feature_group_version"], content, row["definition_hash"])

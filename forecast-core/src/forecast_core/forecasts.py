@@ -1,0 +1,148 @@
+"""The forecast archive and its monitoring: what was forecast at each reference time, and how good it turned out.
+
+Both tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from forecast_core.errors import InvalidArgument
+from forecast_core.feature_store import checks, keyed
+from forecast_core.feature_store.delta import Table
+from forecast_core.feature_store.places import table
+from forecast_core.schema import FORECASTS, KEY, UTC_HOUR
+from forecast_core.settings import Settings
+from forecast_core.window import Window, as_utc
+
+RUN: Final = ("feature_view_version", "reference_datetime")
+"""The columns that name one run."""
+
+METRICS: Final = pl.Schema(
+    {
+        "reference_datetime": UTC_HOUR,
+        "feature_view_version": pl.Int64(),
+        "level": pl.String(),
+        "area": pl.String(),
+        "consumer_type": pl.String(),
+        "datetime_utc": UTC_HOUR,
+        "metric": pl.String(),
+        "value": pl.Float64(),
+        "n": pl.Int64(),
+    }
+)
+"""One metric of one run: over all (``overall``), or of one ``hour``, ``series`` or ``lead``.
+
+``area``, ``consumer_type`` and ``datetime_utc`` are null where the level does not name them; ``value`` is null where
+the metric is not defined; ``n`` is the number of observations behind it.
+"""
+
+_METRICS_KEY: Final = ("level", *KEY, "metric")
+_METRICS_NULLABLE: Final = (*KEY, "value")
+_DATE: Final = "reference_date"
+
+
+class ForecastArchive:
+    """Delta tables ``forecasts`` and ``monitoring`` under ``settings.store``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._forecasts = _dated_table(settings, "forecasts", FORECASTS)
+        self._metrics = _dated_table(settings, "monitoring", METRICS)
+
+    def create(self) -> None:
+        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
+        self._forecasts.create()
+        self._metrics.create()
+
+    def write(self, frame: pl.DataFrame) -> int:
+        """Store all forecasts of one run, in place of those that it stored before; the same again commits nothing.
+
+        Args:
+            frame: FORECASTS with at least one row, all of the same feature view version and reference time.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidArgument: If the frame is not exactly that, a value is missing or not finite, or a key comes twice.
+            StorageError: If the archive cannot be written now.
+        """
+        return _replace_run(self._forecasts, checks.strict_frame(frame, FORECASTS, key=(*RUN, *KEY)))
+
+    def read(
+        self,
+        *,
+        feature_view_version: int,
+        reference_from: datetime | None = None,
+        reference_until: datetime | None = None,
+        target: Window | None = None,
+    ) -> pl.DataFrame:
+        """Return FORECASTS sorted by reference time and key; none if nothing was archived.
+
+        Args:
+            feature_view_version: The feature view that the forecasts were made with.
+            reference_from: First reference time, inclusive.
+            reference_until: End of the reference times, exclusive.
+            target: The hours that are forecast.
+        """
+        hour = pl.col("datetime_utc")
+        hours = [] if target is None else [hour >= target.start, hour < target.end]
+        conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours]
+        frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
+        return frame.sort("reference_datetime", *KEY)
+
+    def write_metrics(self, frame: pl.DataFrame) -> int:
+        """Store all metrics of one run, in place of those that it stored before; the same again commits nothing.
+
+        Args:
+            frame: METRICS with at least one row, all of the same feature view version and reference time.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidArgument: If the frame is not exactly that, or a level's metric comes twice.
+            StorageError: If the archive cannot be written now.
+        """
+        checked = checks.strict_frame(frame, METRICS, key=(*RUN, *_METRICS_KEY), nullable=_METRICS_NULLABLE)
+        return _replace_run(self._metrics, checked)
+
+    def read_metrics(
+        self,
+        *,
+        feature_view_version: int,
+        reference_from: datetime | None = None,
+        reference_until: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return METRICS of the runs in [from, until), sorted by reference time, level, key and metric."""
+        conditions = _run_range(feature_view_version, reference_from, reference_until)
+        frame = self._metrics.collect(lambda rows: rows.filter(*conditions).select(METRICS.names()))
+        return frame.sort("reference_datetime", *_METRICS_KEY)
+
+
+def _dated_table(settings: Settings, name: str, schema: pl.Schema) -> Table:
+    return table(settings, name, schema=pl.Schema({**schema, _DATE: pl.Date()}), partition_by=(_DATE,))
+
+
+def _replace_run(target: Table, frame: pl.DataFrame) -> int:
+    runs = frame.select(RUN).unique()
+    if runs.height != 1:
+        raise InvalidArgument(
+            f"expected the rows of exactly one run, got those of {runs.rows()[:10]}", runs=runs.rows()
+        )
+    version, reference = runs.row(0)
+    key = {_DATE: reference.date(), "feature_view_version": version, "reference_datetime": reference}
+    keyed.replace(target, frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE)), key=key)
+    return frame.height
+
+
+def _run_range(version: int, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
+    """Conditions for the runs of a view in [start, end), for the partitions first."""
+    reference, date = pl.col("reference_datetime"), pl.col(_DATE)
+    conditions = [pl.col("feature_view_version") == version]
+    if start is not None:
+        conditions += [date >= as_utc(start).date(), reference >= as_utc(start)]
+    if end is not None:
+        conditions += [date <= as_utc(end).date(), reference < as_utc(end)]
+    return conditions
