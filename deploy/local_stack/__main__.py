@@ -1,0 +1,145 @@
+"""Set up, start, watch and stop the local stack: ``python -m local_stack --help``; ``make`` calls this."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+from local_stack import airflow_settings, credentials, database, installation, pipeline_run, processes, publication
+from local_stack.airflow_api import AirflowApi
+from local_stack.layout import Layout, SetupError
+from local_stack.progress import say, step
+
+
+def set_up(layout: Layout) -> None:
+    """Make everything that is missing, and start all processes."""
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    layout.packages.mkdir(exist_ok=True)
+    processes.check_ports(layout)
+    with step("passwords and keys"):
+        credentials.create(layout)
+    with step("Airflow's environment"):
+        installation.install_airflow(layout)
+    with step("package index" if layout.database_uri else "package index and PostgreSQL"):
+        if not layout.database_uri:
+            database.initialise(layout)
+        layout.sockets.mkdir(parents=True, exist_ok=True)
+        processes.start_supervisor(layout)
+        processes.start(layout, [name for name in processes.commands(layout) if name not in processes.AIRFLOW])
+        if not layout.database_uri:
+            database.create_database(layout)
+    with step("wheels built and published"):
+        installation.publish(layout)
+    with step("pipelines installed from the index, for the shell"):
+        installation.install_pipelines(layout)
+    with step("databases"):
+        installation.create_databases(layout)
+    with step("Airflow told of the deployed version"):
+        publication.announce(layout)
+        version = json.loads((layout.deployed / "variables.json").read_text(encoding="utf-8"))["ml_pipeline_version"]
+        if not processes.running(layout) & set(processes.AIRFLOW):
+            processes.prune_task_environments(layout, version)
+
+
+def start(layout: Layout) -> AirflowApi:
+    """Set up and start everything; return a session with Airflow."""
+    set_up(layout)
+    with step("Airflow healthy"):
+        processes.start(layout, processes.AIRFLOW)
+        api = AirflowApi(layout)
+        api.wait_until_healthy()
+    return api
+
+
+def run(layout: Layout, *, once: bool) -> int:
+    """Start everything, run the DAG once, sum up; then stay up until interrupted, unless ``once``."""
+    started = time.monotonic()
+    try:
+        api = start(layout)
+        identifier = api.start_run(pipeline_run.current_hour(datetime.now(UTC)))
+        say(f"run {identifier} of ml_pipeline:")
+        try:
+            pipeline_run.watch(layout, api, identifier)
+        except pipeline_run.RunFailed as failure:
+            say(f"error: {failure}")
+            if once:
+                return 1
+            say("Airflow stays up for you to look; Ctrl-C stops everything.")
+            signal.pause()
+        pipeline_run.summarise(layout, api, identifier)
+        say(f"Ready after {time.monotonic() - started:.0f} s.")
+        if not once:
+            say("ml_pipeline goes on every hour. Ctrl-C, or `make down` in another terminal, stops everything.")
+            while processes.is_up(layout):
+                time.sleep(1)
+    finally:
+        stop(layout)
+    return 0
+
+
+def up(layout: Layout) -> int:
+    """Start everything and leave it running; what cannot start completely is stopped again."""
+    try:
+        start(layout)
+    except (SetupError, KeyboardInterrupt):
+        stop(layout)
+        raise
+    say(f"Airflow is at {layout.airflow_url}; `make down` stops everything.")
+    return 0
+
+
+def stop(layout: Layout) -> None:
+    """Stop every process of the stack."""
+    if processes.is_up(layout):
+        with step("everything stopped"):
+            processes.stop(layout)
+
+
+def airflow(layout: Layout, arguments: list[str]) -> int:
+    """Run Airflow's command line in the stack's settings."""
+    program = str(layout.executable("airflow", "airflow"))
+    return subprocess.run([program, *arguments], env=airflow_settings.environment(layout), check=False).returncode
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="set up, start, run the DAG once, print a summary, and stay up")
+    running.add_argument("--once", action="store_true", help="stop after the first run; exit 1 if it failed")
+    commands.add_parser("up", help="set up and start everything, and return")
+    commands.add_parser("down", help="stop every process of the stack")
+    commands.add_parser("airflow", help="Airflow's own command line", add_help=False)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # Files of ours are for us; PostgreSQL under another user needs to pass through folders only.
+    os.umask(0o022)
+    try:
+        layout = Layout.from_environment()
+        if arguments[:1] == ["airflow"]:
+            return airflow(layout, arguments[1:])
+        options = _parse(arguments)
+        if options.command == "run":
+            return run(layout, once=options.once)
+        if options.command == "up":
+            return up(layout)
+        stop(layout)
+    except SetupError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

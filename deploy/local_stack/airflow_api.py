@@ -1,0 +1,104 @@
+"""The few calls of Airflow's REST API that starting, watching and summing up a run need."""
+
+import json
+import time
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from local_stack import credentials
+from local_stack.layout import Layout, SetupError
+
+DAG = "ml_pipeline"
+
+
+class AirflowApi:
+    """A session with the API server of the local stack."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._client = httpx.Client(base_url=layout.airflow_url, timeout=30)
+
+    def wait_until_healthy(self, *, seconds: float = 120) -> None:
+        """Return when API server, scheduler, dag-processor and triggerer are healthy and the DAG is known.
+
+        Raises:
+            SetupError: If that takes longer, with what is not healthy.
+        """
+        deadline = time.monotonic() + seconds
+        while unhealthy := self._unhealthy():
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"Airflow is not healthy after {seconds:.0f} s: {unhealthy}; logs are in {self._layout.logs}"
+                )
+            time.sleep(0.3)
+
+    def start_run(self, logical_date: datetime) -> str:
+        """Trigger the run of that hour, or run it again if it is there; unpause the DAG; return the run's id."""
+        existing = self._get(
+            f"/dags/{DAG}/dagRuns", logical_date_gte=_text(logical_date), logical_date_lte=_text(logical_date)
+        )
+        if runs := existing["dag_runs"]:
+            run = str(runs[0]["dag_run_id"])
+            if runs[0]["state"] in {"success", "failed"}:
+                self._send("POST", f"/dags/{DAG}/dagRuns/{run}/clear", {"dry_run": False})
+        else:
+            run = str(self._send("POST", f"/dags/{DAG}/dagRuns", {"logical_date": _text(logical_date)})["dag_run_id"])
+        self._send("PATCH", f"/dags/{DAG}", {"is_paused": False})
+        return run
+
+    def run(self, run: str) -> dict[str, Any]:
+        """Return a run: its ``state``, ``start_date``, ``end_date``."""
+        return self._get(f"/dags/{DAG}/dagRuns/{run}")
+
+    def tasks(self, run: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run: ``task_id``, ``state``, ``duration``, ``try_number``."""
+        instances: list[dict[str, Any]] = self._get(f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
+        return instances
+
+    def result(self, run: str, task: str) -> dict[str, Any]:
+        """Return what a task returned."""
+        entry = self._get(
+            f"/dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value", deserialize="true"
+        )
+        value = entry["value"]
+        decoded: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+        return decoded
+
+    def _unhealthy(self) -> str:
+        try:
+            health = self._client.get("/api/v2/monitor/health").json()
+            bad = [name for name, part in health.items() if part["status"] not in {"healthy", None}]
+            if not bad:
+                self._login()
+                found = self._client.get(f"/api/v2/dags/{DAG}")
+                return "" if found.is_success else f"the DAG {DAG} is not parsed yet"
+        except (httpx.HTTPError, ValueError) as error:
+            return f"the API server does not answer ({error})"
+        return ", ".join(bad)
+
+    def _login(self) -> None:
+        body = {"username": credentials.AIRFLOW_USER, "password": credentials.airflow_password(self._layout)}
+        answer = self._client.post("/auth/token", json=body).raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _get(self, path: str, **parameters: str) -> dict[str, Any]:
+        answer = self._client.get(f"/api/v2{path}", params=parameters)
+        return _checked(answer)
+
+    def _send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return _checked(self._client.request(method, f"/api/v2{path}", json=body))
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise SetupError(
+            f"Airflow refuses {answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}"
+        )
+    decoded: dict[str, Any] = answer.json()
+    return decoded
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,98 @@
+"""The environments and databases of the stack: made when absent or changed, else left alone."""
+
+import hashlib
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from local_stack import airflow_settings
+from local_stack.layout import DISTRIBUTIONS, REPOSITORY, Layout, SetupError, process_environment
+
+CREATE_STORES = """
+from forecast_core import tracking
+from forecast_core.feature_store import FeatureStore
+from forecast_core.settings import Settings
+FeatureStore(Settings()).create()
+tracking.create(Settings())
+"""
+
+
+def install_airflow(layout: Layout) -> None:
+    """Install Airflow by its own lock, if the lock changed."""
+    lock = REPOSITORY / "airflow" / "uv.lock"
+    marker = layout.root / "venvs" / "airflow" / "lock.sha256"
+    if _is_current(marker, lock.read_bytes()):
+        return
+    uv = str(layout.executable("deploy", "uv"))
+    command = [uv, "sync", "--frozen", "--no-dev", "--project", str(REPOSITORY / "airflow")]
+    project = {**process_environment(layout), "UV_PROJECT_ENVIRONMENT": str(layout.root / "venvs" / "airflow")}
+    # Airflow comes from the public index by its lock; our own index is not asked, and may not be up yet.
+    environment = {key: value for key, value in project.items() if key not in {"UV_INDEX", "UV_CONSTRAINT"}}
+    run_logged(layout, "install-airflow", command, environment)
+    _mark(marker, lock.read_bytes())
+
+
+def publish(layout: Layout) -> None:
+    """Build, publish and pin the wheels."""
+    environment = process_environment(layout)
+    run_logged(layout, "publish", [str(REPOSITORY / "deploy" / "ml-pipeline.sh")], environment)
+
+
+def install_pipelines(layout: Layout) -> None:
+    """Install all wheels from the private index into one environment for the shell, if the deployment changed."""
+    pins = (layout.deployed / "variables.json").read_bytes()
+    environment_folder = layout.root / "venvs" / "pipelines"
+    if _is_current(environment_folder / "deployed.sha256", pins):
+        return
+    uv = str(layout.executable("deploy", "uv"))
+    variables = process_environment(layout)
+    python = str(layout.executable("deploy", "python"))
+    run_logged(
+        layout, "pipelines-venv", [uv, "venv", "--clear", "--python", python, str(environment_folder)], variables
+    )
+    constraints = max(layout.deployed.glob("constraints-*.txt"), key=lambda path: path.stat().st_mtime)
+    command = [uv, "pip", "install", "--python", str(layout.executable("pipelines", "python"))]
+    run_logged(layout, "pipelines-install", [*command, "-c", str(constraints), *DISTRIBUTIONS[1:]], variables)
+    _mark(environment_folder / "deployed.sha256", pins)
+
+
+def create_databases(layout: Layout) -> None:
+    """Create or upgrade Airflow's database, the tracking database and the Delta tables, side by side."""
+    airflow = [str(layout.executable("airflow", "airflow")), "db", "migrate"]
+    stores = [str(layout.executable("pipelines", "python")), "-c", CREATE_STORES]
+    state = (REPOSITORY / "airflow" / "uv.lock").read_bytes() + (layout.deployed / "variables.json").read_bytes()
+    if _is_current(layout.databases_marker, state):
+        return
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(run_logged, layout, "airflow-database", airflow, airflow_settings.environment(layout)),
+            pool.submit(run_logged, layout, "stores", stores, process_environment(layout)),
+        ]
+    for job in jobs:
+        job.result()
+    _mark(layout.databases_marker, state)
+
+
+def run_logged(layout: Layout, name: str, command: list[str], environment: dict[str, str]) -> None:
+    """Run a set-up command with its output in a log of that name.
+
+    Raises:
+        SetupError: If it fails, with the last lines of its output and the log.
+    """
+    log = layout.logs / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=layout.root, check=False
+        )
+    if done.returncode:
+        tail = "\n    ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+        raise SetupError(f"{name} failed:\n    {tail}\n  log: {log}")
+
+
+def _is_current(marker: Path, content: bytes) -> bool:
+    return marker.exists() and marker.read_text(encoding="utf-8") == hashlib.sha256(content).hexdigest()
+
+
+def _mark(marker: Path, content: bytes) -> None:
+    marker.write_text(hashlib.sha256(content).hexdigest(), encoding="utf-8")

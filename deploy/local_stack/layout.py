@@ -1,0 +1,154 @@
+"""Where everything of the local stack is: folders, ports, and the environment of its processes."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
+"""Our wheels in the order in which they are published: core first, for the others need it."""
+
+# A path of a Unix socket holds at most 107 bytes; the longest name that we put behind the folder has 30.
+LONGEST_SOCKET_FOLDER = 75
+
+QUIET = {
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "SCARF_ANALYTICS": "false",
+    "SCARF_NO_ANALYTICS": "true",
+}
+"""Nothing phones home."""
+
+
+class SetupError(Exception):
+    """The stack cannot be set up or started; the text says why and what to do."""
+
+
+def _port(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SetupError(f"{name} must be a port between 1 and 65535, not {text!r}")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths and addresses of one local stack; every path is absolute."""
+
+    root: Path
+    index_port: int
+    airflow_port: int
+    database_uri: str | None
+
+    @classmethod
+    def from_environment(cls) -> "Layout":
+        """Read the settings ``ML_PIPELINE_ROOT_DIR``, ``…_INDEX_PORT``, ``…_AIRFLOW_PORT`` and ``…_DATABASE_URI``.
+
+        Raises:
+            SetupError: If a port is not a port.
+        """
+        root = Path(os.environ.get("ML_PIPELINE_ROOT_DIR") or REPOSITORY / ".energy").expanduser()
+        return cls(
+            root=root if root.is_absolute() else REPOSITORY / root,
+            index_port=_port("ML_PIPELINE_INDEX_PORT", 8090),
+            airflow_port=_port("ML_PIPELINE_AIRFLOW_PORT", 8080),
+            database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
+        )
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of passwords and keys, mode 700."""
+        return self.root / "secrets"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs of all processes and set-up steps."""
+        return self.root / "logs"
+
+    @property
+    def packages(self) -> Path:
+        """What the private index serves."""
+        return self.root / "index"
+
+    @property
+    def deployed(self) -> Path:
+        """What the last deployment pinned: constraints and Airflow Variables."""
+        return self.root / "deployed"
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's own folder, its task logs among it."""
+        return self.root / "airflow"
+
+    @property
+    def databases_marker(self) -> Path:
+        """What the databases were made or upgraded for; absent until they are there."""
+        return self.root / "databases.sha256"
+
+    @property
+    def airflow_is_set_up(self) -> bool:
+        """Whether Airflow's database exists."""
+        return self.databases_marker.exists()
+
+    @property
+    def sockets(self) -> Path:
+        """Folder of Unix sockets; elsewhere than the root if the root's path is too long for one."""
+        inside = self.root / "run"
+        if len(str(inside).encode()) <= LONGEST_SOCKET_FOLDER:
+            return inside
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"energy-{digest}"
+
+    @property
+    def index_url(self) -> str:
+        """Address of the private index, without credentials."""
+        return f"http://127.0.0.1:{self.index_port}"
+
+    @property
+    def airflow_url(self) -> str:
+        """Address of Airflow's pages and API."""
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    def executable(self, environment: str, name: str) -> Path:
+        """Return the path of a program in one of the stack's virtual environments."""
+        return self.root / "venvs" / environment / "bin" / name
+
+
+def installer_environment(layout: Layout) -> dict[str, str]:
+    """Return the variables under which uv finds our packages in the private index and nowhere else.
+
+    Our index stands before the public one, and uv looks no further than the first index that knows a name. Our names
+    are also constrained to the deployed version and the SHA-256 of its files, so that an index without them is no
+    reason to take a stranger's. The password is in the netrc file, so it is in no URL, log or marker of a cache.
+    """
+    return {
+        "NETRC": str(layout.secrets / "netrc"),
+        "UV_INDEX": f"{layout.index_url}/simple/",
+        "UV_INDEX_STRATEGY": "first-index",
+        "UV_CONSTRAINT": str(layout.deployed / "our-packages.txt"),
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(layout.root / "cache" / "uv"),
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def process_environment(layout: Layout) -> dict[str, str]:
+    """Return what every process of the stack has in its environment beside the caller's own."""
+    inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
+    return {**inherited, **QUIET, **installer_environment(layout), "ML_PIPELINE_ROOT_DIR": str(layout.root)}
+
+
+# Would make every import compile again; would put other indexes beside ours; would name the caller's environment.
+_NOT_INHERITED = frozenset(
+    {
+        "PYTHONDONTWRITEBYTECODE",
+        "UV_EXTRA_INDEX_URL",
+        "UV_PROJECT_ENVIRONMENT",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "UV_NO_CACHE",
+    }
+)

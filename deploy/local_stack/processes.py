@@ -1,0 +1,167 @@
+"""The stack's processes under supervisord: configuration, start, stop and state."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from local_stack import airflow_settings, database
+from local_stack.layout import Layout, SetupError
+
+AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+
+def commands(layout: Layout) -> dict[str, list[str]]:
+    """Return every process of the stack by name, in the order in which they start."""
+    airflow = str(layout.executable("airflow", "airflow"))
+    index = [str(layout.executable("deploy", "pypi-server")), "run", "--interface", "127.0.0.1"]
+    index += ["--port", str(layout.index_port), "--passwords", str(layout.secrets / "htpasswd")]
+    # Reading needs the password too; a name that we lack is not looked for elsewhere.
+    index += ["--authenticate", "update,download,list", "--disable-fallback", "--hash-algo", "sha256"]
+    return {
+        **({} if layout.database_uri else {"postgres": database.command(layout)}),
+        "index": [*index, str(layout.packages)],
+        "api-server": [airflow, "api-server"],
+        "scheduler": [airflow, "scheduler", "--skip-serve-logs"],
+        "dag-processor": [airflow, "dag-processor"],
+        "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
+    }
+
+
+def start_supervisor(layout: Layout) -> None:
+    """Start the process manager, with every process still stopped; one that runs already is kept.
+
+    Raises:
+        SetupError: If it does not come up.
+    """
+    if is_up(layout):
+        return
+    configuration = layout.root / "supervisord.conf"
+    configuration.write_text(_configuration(layout), encoding="utf-8")
+    daemon = [str(layout.executable("deploy", "supervisord")), "-c", str(configuration)]
+    subprocess.run(daemon, env=airflow_settings.environment(layout), check=True, cwd=layout.root)
+    for _ in range(100):
+        if is_up(layout):
+            return
+        time.sleep(0.1)
+    raise SetupError(f"the process manager does not answer; its log is {layout.logs}/supervisord.log")
+
+
+def is_up(layout: Layout) -> bool:
+    """Tell whether the process manager of this stack runs."""
+    try:
+        _rpc(layout).getState()
+    except OSError:
+        return False
+    return True
+
+
+def running(layout: Layout) -> set[str]:
+    """Return the names of the processes that run."""
+    if not is_up(layout):
+        return set()
+    return {info["name"] for info in _rpc(layout).getAllProcessInfo() if info["statename"] == "RUNNING"}
+
+
+def start(layout: Layout, names: Iterable[str]) -> None:
+    """Start processes that do not run yet.
+
+    Raises:
+        SetupError: If one of them ends at once.
+    """
+    for name in set(names) - running(layout):
+        try:
+            _rpc(layout).startProcess(name)
+        except Fault as fault:
+            raise SetupError(
+                f"{name} does not start ({fault.faultString}); its log is {layout.logs}/{name}.log"
+            ) from None
+
+
+def stop(layout: Layout, *, seconds: float = 60) -> None:
+    """Stop every process and the process manager; return when all have ended.
+
+    Raises:
+        SetupError: If the process manager has not ended in time.
+    """
+    if not is_up(layout):
+        return
+    manager = _rpc(layout)
+    pid = manager.getPID()
+    manager.shutdown()
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            raise SetupError(f"process {pid} (supervisord) has not ended within {seconds:.0f} s")
+        time.sleep(0.1)
+
+
+def check_ports(layout: Layout) -> None:
+    """Raise SetupError if another program listens where this stack is to listen."""
+    up = running(layout)
+    wanted = (("index", layout.index_port, "INDEX"), ("api-server", layout.airflow_port, "AIRFLOW"))
+    for name, port, setting in wanted:
+        if name in up:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                hint = f"set ML_PIPELINE_{setting}_PORT to a free one"
+                raise SetupError(f"port {port} of {name} is not free ({error.strerror}): {hint}") from None
+
+
+def _rpc(layout: Layout) -> Any:
+    transport = SupervisorTransport(None, None, serverurl=f"unix://{layout.sockets}/supervisor.sock")
+    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _configuration(layout: Layout) -> str:
+    sections = [
+        f"[unix_http_server]\nfile={layout.sockets}/supervisor.sock\nchmod=0700",
+        f"[supervisord]\nlogfile={layout.logs}/supervisord.log\npidfile={layout.root}/supervisord.pid\n"
+        f"directory={layout.root}\numask=022\n{'user=root' if os.geteuid() == 0 else ''}",
+        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    sections += [_program(layout, name, command) for name, command in commands(layout).items()]
+    return "\n\n".join(sections) + "\n"
+
+
+def _program(layout: Layout, name: str, command: list[str]) -> str:
+    lines = [
+        f"[program:{name}]",
+        f"command={shlex.join(command).replace('%', '%%')}",
+        "autostart=false",
+        "autorestart=true",
+        "startsecs=1",
+        # TERM, then KILL after the grace period; to the whole group, for Airflow's processes have children.
+        "stopwaitsecs=20",
+        "stopasgroup=true",
+        "killasgroup=true",
+        "redirect_stderr=true",
+        f"stdout_logfile={layout.logs}/{name}.log",
+        "stdout_logfile_maxbytes=20MB",
+        "stdout_logfile_backups=3",
+    ]
+    if name == "postgres":
+        # INT is PostgreSQL's fast shutdown, and it stops its own children.
+        lines += ["stopsignal=INT", "stopasgroup=false", "priority=1"]
+        if user := database.operating_system_user():
+            lines.append(f"user={user}")
+    return "\n".join(lines)
+
+
+def prune_task_environments(layout: Layout, version: str) -> None:
+    """Remove task environments of other versions than ``version``; called while no task runs."""
+    for requirements in (layout.root / "task-environments").glob("venv-*/requirements.txt"):
+        if f"=={version}" not in requirements.read_text(encoding="utf-8"):
+            shutil.rmtree(requirements.parent)
