@@ -149,6 +149,5 @@ _NOT_INHERITED = frozenset(
         "UV_PROJECT_ENVIRONMENT",
         "VIRTUAL_ENV",
         "PYTHONPATH",
-        "UV_NO_CACHE",
     }
 )

@@ -14,6 +14,13 @@ from local_stack.layout import Layout, SetupError
 from local_stack.progress import HEARTBEAT_SECONDS, say
 
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+SUMMED_UP = (
+    "run_feature_pipeline",
+    "create_feature_view",
+    "train_from_best_config",
+    "compute_monitoring",
+    "batch_predict",
+)
 
 
 class RunFailed(Exception):
@@ -31,16 +38,13 @@ def watch(layout: Layout, api: AirflowApi, run: str) -> None:
     while True:
         state = api.run(run)["state"]
         tasks = api.tasks(run)
-        for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
-            name = task["task_id"]
-            if task["state"] in ENDED and name not in told:
-                told.add(name)
-                last_line = time.monotonic()
-                if task["state"] != "skipped":
-                    say(
-                        f"  {task['duration'] or 0:6.1f} s  {name}"
-                        + ("" if task["state"] == "success" else f": {task['state']}")
-                    )
+        ended = [task for task in tasks if task["state"] in ENDED and task["task_id"] not in told]
+        for task in sorted(ended, key=lambda task: str(task["end_date"])):
+            told.add(task["task_id"])
+            last_line = time.monotonic()
+            if task["state"] != "skipped":
+                note = "" if task["state"] == "success" else f": {task['state']}"
+                say(f"  {task['duration'] or 0:6.1f} s  {task['task_id']}{note}")
         if state == "success":
             return
         if state == "failed":
@@ -54,48 +58,30 @@ def watch(layout: Layout, api: AirflowApi, run: str) -> None:
 
 def summarise(layout: Layout, api: AirflowApi, run: str) -> None:
     """Print what was ingested, the model and its skill, the first forecasts, and where everything is."""
-    results = {
-        name: api.result(run, name)
-        for name in (
-            "run_feature_pipeline",
-            "create_feature_view",
-            "train_from_best_config",
-            "compute_monitoring",
-            "batch_predict",
-        )
-    }
-    features, model, forecasts = (
-        results[name] for name in ("run_feature_pipeline", "train_from_best_config", "batch_predict")
-    )
+    features, view, model, monitoring, forecasts = (api.result(run, task) for task in SUMMED_UP)
     say()
     say(f"Ingested    {features['rows']:,} hourly values of {features['series']} series from {features['url']}")
-    say(
-        f"            {features['export_datetime_utc_start']} to {features['export_datetime_utc_end']} UTC, "
-        f"{features['new']:,} new, {features['revised']:,} revised, {features['missing_hours']:,} missing"
-    )
+    say(f"            {features['export_datetime_utc_start']} to {features['export_datetime_utc_end']} UTC")
+    say(f"            {features['new']:,} new, {features['revised']:,} revised, {features['missing_hours']:,} missing")
     for warning in features.get("warnings", []):
         say(f"            note: {warning}")
-    say(
-        f"Model       version {model['model_version']}, from {model['config_source']}, "
-        f"feature view {results['create_feature_view']['feature_view_version']}, "
-        f"training dataset {results['create_feature_view']['training_dataset_version']}"
-    )
-    say(_skill(model["metrics"]))
-    if scored := results["compute_monitoring"].get("scored"):
+    say(f"Model       version {model['model_version']}, configuration: {model['config_source']}")
+    trained_on = f"training dataset {view['training_dataset_version']} of feature view {view['feature_view_version']}"
+    say(f"            {trained_on}")
+    _print_skill(model["metrics"])
+    if scored := monitoring.get("scored"):
         say(f"Monitored   {scored:,} forecast hours against what was observed since")
-    say(
-        f"Forecasts   {forecasts['rows']:,} rows: {forecasts['series']} series, {forecasts['first_hour']} to {forecasts['last_hour']} UTC"
-    )
+    say(f"Forecasts   {forecasts['rows']:,} rows: {forecasts['series']} series")
+    say(f"            {forecasts['first_hour']} to {forecasts['last_hour']} UTC")
     say()
     _print_sample(forecasts["sample"])
     _print_addresses(layout, run, api.run(run))
 
 
-def _skill(metrics: dict[str, Any]) -> str:
-    return (
-        f"            WAPE {metrics['wape']:.4f}, seasonal naive {metrics['naive_wape']:.4f} (ratio {metrics['wape_ratio']:.2f}); "
-        f"MAE relative to naive, mean over series, {metrics['rmae24']:.2f}; {metrics['origins']} daily origins"
-    )
+def _print_skill(metrics: dict[str, Any]) -> None:
+    ratio = f"ratio {metrics['wape_ratio']:.2f}"
+    say(f"            WAPE {metrics['wape']:.4f}, seasonal naive {metrics['naive_wape']:.4f} ({ratio})")
+    say(f"            MAE / naive MAE, mean over series: {metrics['rmae24']:.2f}; {metrics['origins']} daily origins")
 
 
 def _print_sample(sample: list[dict[str, Any]]) -> None:
