@@ -1,0 +1,131 @@
+"""Features of every (lead, series) at one origin: the one path for training, evaluation and serving.
+
+All is relative to the series' level (its mean over the last seven days), so that one model serves series of any size;
+and what has a seasonal base is the difference to it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from forecast_core.forecaster.config import ForecasterConfig
+from forecast_core.forecaster.panel import Panel
+from forecast_core.forecaster.seasonal import EarlierDays, earlier_days
+from forecast_core.metrics import FloatArray
+
+WEEK: Final = 168
+SHOWN_LAGS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 13)
+RECENT: Final = (1, 3, 6, 24)
+
+NUMERIC: Final = (
+    *(f"day_{lag}" for lag in SHOWN_LAGS),
+    "week_mean",
+    *(f"recent_{hours}" for hours in RECENT),
+    "same_hour",
+    "same_hour_smooth",
+    "all_same_hour",
+    "all_recent_1",
+    "all_recent_6",
+    "all_recent_24",
+    "level_day",
+    "level_week_before",
+    "base",
+    "spread",
+)
+CALENDAR: Final = ("hour", "weekday", "day_type", "day_type_before", "lead")
+NAMES: Final = (*NUMERIC, *CALENDAR)
+"""Names of the features, in the order of the last axis of ``Block.x``."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual back into kWh.
+
+    ``usable[series]`` is false where the level is not positive: nothing can be relative to it.
+    ``variation[series]`` is the mean absolute change from day to day, relative to the level.
+    """
+
+    x: FloatArray
+    base: FloatArray
+    level: FloatArray
+    variation: FloatArray
+    usable: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+def block(panel: Panel, values: FloatArray, *, origin: int, fh: int, config: ForecasterConfig) -> Block:
+    """Return the features for the hours [origin, origin + fh) from the values of hours before ``origin``."""
+    leads = np.arange(-24, fh)
+    last_week = values[max(0, origin - WEEK) : origin]
+    level = mean_known(last_week)
+    usable = level > 0
+    level = np.where(usable, level, 1.0)
+    days = earlier_days(panel, values, origin=origin, leads=leads, config=config)
+    days = EarlierDays(days.values / level, days.base / level)
+    base = np.nan_to_num(days.base[24:], nan=1.0)
+    numeric = np.stack([*_days(days, base), *_recent(values, origin, level, days.base, usable, fh)])
+    numeric = np.stack([*numeric, *_levels(values, origin, level, fh), base, _spread(days)])
+    calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
+    x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
+    return Block(x, base, level, _variation(values, origin) / level, usable)
+
+
+def mean_known(values: FloatArray) -> FloatArray:
+    """Return the mean over hours of the values that are not NaN; NaN where there is none."""
+    known = (~np.isnan(values)).sum(axis=0)
+    return np.where(known > 0, np.nan_to_num(values).sum(axis=0) / np.maximum(known, 1), np.nan)
+
+
+def _days(days: EarlierDays, base: FloatArray) -> list[FloatArray]:
+    """Earlier days against the base; what is unknown is taken to be as the base says."""
+    lags = days.values[:, 24:] - base
+    week = mean_known(lags[:7])
+    return [*(np.nan_to_num(lags[lag]) for lag in SHOWN_LAGS), np.nan_to_num(week)]
+
+
+def _recent(
+    values: FloatArray, origin: int, level: FloatArray, base: FloatArray, usable: np.ndarray, fh: int
+) -> list[FloatArray]:
+    """How the last hours differed from their base: per series, at the same hour, and over all series."""
+    count = min(24, origin)
+    differed = np.full((24, len(level)), np.nan)
+    differed[24 - count :] = values[origin - count : origin] / level - base[24 - count : 24]
+    differed = np.nan_to_num(differed)
+    recent = [differed[-hours:].mean(axis=0) for hours in RECENT]
+    same_hour = np.arange(fh) % 24
+    smooth = (np.roll(differed, 1, axis=0) + differed + np.roll(differed, -1, axis=0)) / 3
+    common = differed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
+    shape = (fh, len(level))
+    return [
+        *(np.broadcast_to(value, shape) for value in recent),
+        differed[same_hour],
+        smooth[same_hour],
+        np.broadcast_to(common[same_hour, None], shape),
+        *(np.full(shape, common[-hours:].mean()) for hours in (1, 6, 24)),
+    ]
+
+
+def _levels(values: FloatArray, origin: int, level: FloatArray, fh: int) -> list[FloatArray]:
+    """Level of the last day, and of the week before the last, against that of the last week."""
+    last_day = mean_known(values[max(0, origin - 24) : origin])
+    week_before = mean_known(values[max(0, origin - 2 * WEEK) : max(0, origin - WEEK)])
+    return [np.broadcast_to(np.nan_to_num(part / level - 1), (fh, len(level))) for part in (last_day, week_before)]
+
+
+def _spread(days: EarlierDays) -> FloatArray:
+    """Standard deviation over the latest seven days."""
+    week = days.values[:7, 24:]
+    return np.sqrt(np.nan_to_num(mean_known((week - mean_known(week)) ** 2)))
+
+
+def _calendar(panel: Panel, origin: int, fh: int) -> FloatArray:
+    hours = np.arange(origin, origin + fh)
+    local = panel.local
+    rows = (local.hour[hours], local.weekday[hours], local.day_type[hours], local.day_type[hours - 24], hours - origin)
+    return np.stack(rows).astype(np.float64)
+
+
+def _variation(values: FloatArray, origin: int) -> FloatArray:
+    """Mean absolute change from day to day over the last four weeks, in kWh; 0 where unknown."""
+    recent = values[max(0, origin - 4 * WEEK) : origin]
+    return np.nan_to_num(mean_known(np.abs(recent[24:] - recent[:-24])))

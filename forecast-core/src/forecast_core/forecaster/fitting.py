@@ -1,0 +1,51 @@
+"""Fitting the forecaster."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
+from forecast_core.forecaster.evaluation import evaluate
+from forecast_core.forecaster.intervals import Calibration
+from forecast_core.forecaster.model import Forecaster, fit_members
+from forecast_core.forecaster.panel import check_horizon, from_observations
+
+OWN_ORIGINS = 5
+"""Origins that ``fit`` calibrates on when it is given no calibration."""
+
+
+def fit(
+    history: pl.DataFrame,
+    *,
+    end: datetime,
+    fh: int = 24,
+    config: ForecasterConfig = DEFAULT,
+    threads: int = 1,
+    calibration: Calibration | None = None,
+) -> Forecaster:
+    """Fit a forecaster on all of ``history`` before ``end``.
+
+    The same observations give the same forecaster, in whatever order their rows come and whatever ``threads`` is.
+    A history too short for the model gives a forecaster of fallbacks.
+
+    Args:
+        history: Rows of ``schema.OBSERVATIONS``, hours may be missing; those at ``end`` or later are not looked at.
+        end: The first hour that is not observed, a full hour in UTC.
+        fh: Hours that it shall be able to forecast, 1 to 168.
+        config: Tunables.
+        threads: Threads for fitting.
+        calibration: Of the intervals, as ``evaluate`` gives it. Without one, the errors of the ridge member alone on
+            the last origins are taken: cheap, and a little too wide.
+
+    Raises:
+        InvalidArgument: If an argument is out of range.
+        ValidationError: If ``history`` is not as its schema says.
+    """
+    check_horizon(fh)
+    panel = from_observations(history, end=end, fh=fh, days=config.history_days, timezone=config.timezone)
+    members = fit_members(panel, fh=fh, config=config, threads=threads)
+    if calibration is None:
+        linear = replace(config, trees_weight=0.0)
+        calibration = evaluate(history, end=end, fh=fh, config=linear, threads=threads, origins=OWN_ORIGINS).calibration
+    return Forecaster(fh, config, members, calibration)

@@ -1,0 +1,101 @@
+"""The on-disk form of a forecaster: JSON, LightGBM text and plain arrays. Loading runs no code of its author.
+
+model.json    format_version, fh, config, members, calibration
+ridge.npz     coefficients
+trees.txt     LightGBM model text
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecast_core.errors import FormatError, NotFoundError
+from forecast_core.forecaster.config import ForecasterConfig
+from forecast_core.forecaster.intervals import Calibration
+from forecast_core.forecaster.members.ridge import Ridge
+from forecast_core.forecaster.members.trees import Trees
+from forecast_core.forecaster.model import Forecaster, Members
+
+FORMAT_VERSION = 1
+MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees.txt"
+
+
+def save(forecaster: Forecaster, directory: Path) -> None:
+    """Write ``forecaster`` into ``directory``, which is made if absent."""
+    directory.mkdir(parents=True, exist_ok=True)
+    members = forecaster.members
+    if members.ridge is not None:
+        np.savez(directory / RIDGE, coefficients=members.ridge.coefficients)
+    if members.trees is not None:
+        (directory / TREES).write_text(members.trees.text, encoding="utf-8")
+    document = {
+        "format_version": FORMAT_VERSION,
+        "fh": forecaster.fh,
+        "config": forecaster.config.to_dict(),
+        "members": [name for name in ("ridge", "trees") if getattr(members, name) is not None],
+        "calibration": calibration_to_dict(forecaster.calibration),
+    }
+    (directory / MODEL).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def load(directory: Path) -> Forecaster:
+    """Return the forecaster in ``directory``; it predicts what the saved one did, to the last bit.
+
+    Raises:
+        NotFoundError: If there is no forecaster.
+        FormatError: If it was written by an unknown version, or is damaged.
+    """
+    if not (directory / MODEL).is_file():
+        raise NotFoundError(f"no forecaster in {directory}: expected a file {MODEL}", directory=str(directory))
+    try:
+        document = json.loads((directory / MODEL).read_text(encoding="utf-8"))
+        version = document["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{directory / MODEL} is not a forecaster's description: {error!r}") from error
+    if version != FORMAT_VERSION:
+        raise FormatError(
+            f"{directory} has format version {version!r}, this software reads {FORMAT_VERSION}: "
+            "use the version that wrote it, or train again",
+            format_version=version,
+        )
+    try:
+        return _forecaster(document, directory)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"the forecaster in {directory} is damaged: {error!r}; train again") from error
+
+
+def _forecaster(document: dict[str, Any], directory: Path) -> Forecaster:
+    ridge = trees = None
+    if "ridge" in document["members"]:
+        with np.load(directory / RIDGE, allow_pickle=False) as arrays:
+            ridge = Ridge(arrays["coefficients"])
+    if "trees" in document["members"]:
+        trees = Trees((directory / TREES).read_text(encoding="utf-8"))
+    return Forecaster(
+        fh=document["fh"],
+        config=ForecasterConfig.from_dict(document["config"]),
+        members=Members(ridge, trees),
+        calibration=calibration_from_dict(document["calibration"]),
+    )
+
+
+def calibration_to_dict(calibration: Calibration) -> dict[str, Any]:
+    """Return the calibration as JSON can hold it."""
+    return {
+        "share": [[*key, value] for key, value in calibration.share.items()],
+        "typical_share": calibration.typical_share,
+        "lead": list(calibration.lead),
+        "scores": list(calibration.scores),
+    }
+
+
+def calibration_from_dict(values: dict[str, Any]) -> Calibration:
+    """Return the calibration that ``calibration_to_dict`` wrote."""
+    return Calibration(
+        share={(area, kind): value for area, kind, value in values["share"]},
+        typical_share=values["typical_share"],
+        lead=tuple(values["lead"]),
+        scores=tuple(values["scores"]),
+    )
