@@ -1,0 +1,38 @@
+"""Runs, tuned configurations and model versions, in MLflow's database and artifact folder.
+
+Writing goes through MLflow's own client, which takes about three seconds to import: inside functions only. Reading
+asks MLflow's tables directly, for a forecast needs one row of the registry and not the client. Nothing here uses
+MLflow's fluent (global) state, and no model is pickled: a model is a folder that ``forecaster.save`` wrote.
+
+A locked or silent database is a ``TrackingError`` within the ``timeout`` of an SQLite URI (30 s by default) or the
+``connect_timeout`` of a PostgreSQL URI (10 s by default).
+"""
+
+from forecast_core.tracking.creation import create
+from forecast_core.tracking.database import EXPERIMENT, MODEL
+from forecast_core.tracking.locks import lock
+from forecast_core.tracking.models import (
+    ModelVersion,
+    download_model,
+    find_model_versions,
+    model_version,
+    register_model,
+)
+from forecast_core.tracking.runs import Run, find_runs, finish_run, log_files, start_run
+
+__all__ = [
+    "EXPERIMENT",
+    "MODEL",
+    "ModelVersion",
+    "Run",
+    "create",
+    "download_model",
+    "find_model_versions",
+    "find_runs",
+    "finish_run",
+    "lock",
+    "log_files",
+    "model_version",
+    "register_model",
+    "start_run",
+]

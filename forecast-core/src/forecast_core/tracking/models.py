@@ -1,0 +1,125 @@
+"""The model registry: versions of one model, each a folder of plain files and the tags that say what made it."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlparse
+
+from forecast_core.errors import NotFoundError
+from forecast_core.settings import Settings
+from forecast_core.tracking.creation import client
+from forecast_core.tracking.database import MODEL, reading, writing
+from forecast_core.tracking.locks import lock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_NAMED_VERSIONS: Final = 20
+_REGISTRATION_WAIT: Final = 60.0
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One registered version: what made it is in ``tags``, its files are at ``source``."""
+
+    version: int
+    run_id: str
+    source: str
+    tags: Mapping[str, str]
+
+
+def find_model_versions(settings: Settings, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
+    """Return the versions that carry all of ``tags``, lowest first; none if there is no database.
+
+    Raises:
+        TrackingError: If the database is locked or does not answer.
+    """
+    with reading(settings) as connection:
+        return [] if connection is None else _select(connection, tags or {})
+
+
+def model_version(settings: Settings, version: int) -> ModelVersion:
+    """Return one version.
+
+    Raises:
+        NotFoundError: If it is not registered; the message names the versions that are.
+        TrackingError: If the database is locked or does not answer.
+    """
+    with reading(settings) as connection:
+        found = [] if connection is None else _select(connection, {}, version)
+    if found:
+        return found[0]
+    existing = [each.version for each in find_model_versions(settings)]
+    listed = ", ".join(map(str, existing[-_NAMED_VERSIONS:])) or "none yet: train one first"
+    older = f", and {len(existing) - _NAMED_VERSIONS} older" if len(existing) > _NAMED_VERSIONS else ""
+    raise NotFoundError(f"there is no model version {version}; registered: {listed}{older}", version=version)
+
+
+def _select(connection: "Connection", tags: Mapping[str, str], version: int | None = None) -> list[ModelVersion]:
+    from sqlalchemy import column, select, table
+
+    # MLflow's tables; the version of MLflow is pinned, and a test compares these reads with its client's.
+    versions = table("model_versions", *map(column, ("name", "version", "run_id", "source", "current_stage")))
+    carried = table("model_version_tags", *map(column, ("name", "version", "key", "value")))
+    query = select(versions).where(versions.c.name == MODEL).order_by(versions.c.version)
+    # A deleted version stays in the table, in a stage of its own.
+    query = query.where(versions.c.current_stage.is_distinct_from("Deleted_Internal"))
+    if version is not None:
+        query = query.where(versions.c.version == version)
+    for key, value in tags.items():
+        has = select(carried.c.version).where(carried.c.name == MODEL, carried.c.key == key, carried.c.value == value)
+        query = query.where(versions.c.version.in_(has))
+    found = connection.execute(query).all()
+    pairs = select(carried).where(carried.c.name == MODEL, carried.c.version.in_([row.version for row in found]))
+    by_version: dict[int, dict[str, str]] = {}
+    for row in connection.execute(pairs):
+        by_version.setdefault(row.version, {})[row.key] = row.value
+    return [ModelVersion(row.version, row.run_id, row.source, by_version.get(row.version, {})) for row in found]
+
+
+def register_model(settings: Settings, *, run_id: str, source: str, tags: Mapping[str, str]) -> int:
+    """Register the files at ``source`` as the next version of the model; return the version.
+
+    A version becomes visible with its tags in one transaction: call this last, when the files are complete.
+
+    Raises:
+        TrackingError: If the database is locked or does not answer.
+    """
+    mlflow = client(settings)
+    # Two registrations at once would try for the same number.
+    with lock(settings, "register-model", wait=_REGISTRATION_WAIT), writing(settings):
+        registered = mlflow.create_model_version(MODEL, source=source, run_id=run_id, tags=dict(tags))
+        return int(registered.version)
+
+
+def download_model(settings: Settings, version: ModelVersion) -> Path:
+    """Return a local folder that has the version's files; only those of a remote store are copied, and only once.
+
+    Raises:
+        NotFoundError: If the version's folder is gone.
+    """
+    parts = urlparse(version.source)
+    if parts.scheme in ("", "file"):
+        folder = Path(unquote(parts.path))
+        if not folder.is_dir():
+            raise NotFoundError(
+                f"the files of model version {version.version} are gone from {folder}; put them back, or train again",
+                version=version.version,
+            )
+        return folder
+    kept = settings.root / "models" / f"{version.run_id}-{version.version}"
+    if not kept.is_dir():
+        _fetch(settings, version.source, kept)
+    return kept
+
+
+def _fetch(settings: Settings, source: str, kept: Path) -> None:
+    with writing(settings):
+        from mlflow.artifacts import download_artifacts
+
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = tempfile.mkdtemp(dir=kept.parent)
+        fetched = Path(download_artifacts(artifact_uri=source, dst_path=draft))
+    fetched.rename(kept)
