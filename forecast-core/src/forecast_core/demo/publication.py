@@ -1,0 +1,48 @@
+"""What is known of the simulated hours, and when: hours that stay missing, and hours that are restated later."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecast_core.demo import noise
+from forecast_core.demo.noise import Floats, Hours, Keys
+
+DELAY_HOURS: Final = 1
+"""An hour is published when it is over: this long after its start."""
+
+MISSING_SHARE: Final = 0.001
+_MISSING_BLOCK_HOURS: Final = 2
+
+REVISED_SHARE: Final = 0.01
+_REVISED_BLOCK_HOURS: Final = 6
+_EARLIEST_RESTATEMENT_HOURS: Final = 16 * 24 + _REVISED_BLOCK_HOURS
+_LATEST_RESTATEMENT_HOURS: Final = 40 * 24
+_LEAST_DEVIATION: Final = 0.03
+_MOST_DEVIATION: Final = 0.15
+
+
+def is_published(names: list[str], hours: Hours) -> NDArray[np.bool_]:
+    """Return which hours are ever published, shape (series, hours); the others never are."""
+    draw = noise.uniform(noise.keys("missing", names)[:, None], hours // _MISSING_BLOCK_HOURS)
+    return draw >= MISSING_SHARE
+
+
+def first_deviation(names: list[str], hours: Hours, *, known: int) -> Floats:
+    """Return the factor of the value as known at hour ``known`` over the final one, shape (series, hours).
+
+    It is 1 except in a few blocks of six hours that are published wrong by 3 to 15 % and restated together, once, 16 to
+    40 days later.
+    """
+
+    def draw(purpose: str) -> Floats:
+        key: Keys = noise.keys(purpose, names)[:, None]
+        return noise.uniform(key, block)
+
+    block = hours // _REVISED_BLOCK_HOURS
+    span = _LATEST_RESTATEMENT_HOURS - _EARLIEST_RESTATEMENT_HOURS
+    restated = block * _REVISED_BLOCK_HOURS + _EARLIEST_RESTATEMENT_HOURS + np.floor(draw("restatement") * span)
+    wrong = (draw("revised") < REVISED_SHARE) & (restated > known)
+    size = _LEAST_DEVIATION + (_MOST_DEVIATION - _LEAST_DEVIATION) * draw("deviation")
+    sign = np.where(draw("sign") < 0.5, -1.0, 1.0)
+    return np.where(wrong, 1 + sign * size, 1.0)
