@@ -1,7 +1,7 @@
 """Airflow's settings for the local stack, as environment variables."""
 
 from local_stack import credentials, database
-from local_stack.layout import REPOSITORY, Layout, process_environment
+from local_stack.layout import Layout, process_environment
 
 
 def environment(layout: Layout) -> dict[str, str]:
@@ -25,7 +25,7 @@ def settings(layout: Layout) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{credentials.AIRFLOW_USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.secrets / "airflow-passwords.json"),
         "AIRFLOW__CORE__FERNET_KEY": credentials.read(layout, "airflow-fernet-key"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "airflow" / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(layout.dags),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{layout.airflow_url}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

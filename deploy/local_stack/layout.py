@@ -43,10 +43,11 @@ class Layout:
     index_port: int
     airflow_port: int
     database_uri: str | None
+    dags: Path
 
     @classmethod
     def from_environment(cls) -> "Layout":
-        """Read the settings ``ML_PIPELINE_ROOT_DIR``, ``…_INDEX_PORT``, ``…_AIRFLOW_PORT`` and ``…_DATABASE_URI``.
+        """Read ``ML_PIPELINE_ROOT_DIR``, ``…_INDEX_PORT``, ``…_AIRFLOW_PORT``, ``…_DATABASE_URI``, ``…_DAGS_DIR``.
 
         Raises:
             SetupError: If a port is not a port.
@@ -57,6 +58,7 @@ class Layout:
             index_port=_port("ML_PIPELINE_INDEX_PORT", 8090),
             airflow_port=_port("ML_PIPELINE_AIRFLOW_PORT", 8080),
             database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
+            dags=REPOSITORY / (os.environ.get("ML_PIPELINE_DAGS_DIR") or "airflow/dags"),
         )
 
     @property

@@ -1,0 +1,127 @@
+"""A real stack of the tests' own: its root folder, ports, programs, and calls."""
+
+import json
+import os
+import socket
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# What the caller's make and the caller's own stack have set is not for this one.
+FOREIGN = ("ML_PIPELINE_", "MAKE", "MFLAGS", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A local stack under a root folder of its own, as ``make`` starts it."""
+
+    root: Path
+    index_port: int
+    airflow_port: int
+    dags: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would have exported to work with this stack."""
+        return {
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("ML_PIPELINE_", "MAKE", "MFLAGS"))
+            },
+            "ML_PIPELINE_ROOT_DIR": str(self.root),
+            "ML_PIPELINE_INDEX_PORT": str(self.index_port),
+            "ML_PIPELINE_AIRFLOW_PORT": str(self.airflow_port),
+            "ML_PIPELINE_DAGS_DIR": str(self.dags),
+        }
+
+    @property
+    def index_url(self) -> str:
+        """Address of the private index."""
+        return f"http://127.0.0.1:{self.index_port}"
+
+    @property
+    def version(self) -> str:
+        """The deployed version."""
+        variables: dict[str, str] = json.loads((self.root / "deployed" / "variables.json").read_text())
+        return variables["ml_pipeline_version"]
+
+    def make(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run make in the repository for this stack, with further environment variables."""
+        command = ["make", "--no-print-directory", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def airflow(self, *arguments: str) -> str:
+        """Run Airflow's command line."""
+        command = [REPOSITORY / "deploy" / "airflow", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def program(self, environment: str, name: str) -> str:
+        """Return the path of a program in one of the stack's environments."""
+        return str(self.root / "venvs" / environment / "bin" / name)
+
+    def secret(self, name: str) -> str:
+        """Return a generated secret."""
+        return (self.root / "secrets" / name).read_text().strip()
+
+    def worker_environment(self) -> dict[str, str]:
+        """Return the environment in which Airflow's tasks run."""
+        code = (
+            "import json; from local_stack import airflow_settings; from local_stack.layout import Layout; "
+            "print(json.dumps(airflow_settings.environment(Layout.from_environment())))"
+        )
+        environment = self.environment | {"PYTHONPATH": str(REPOSITORY / "deploy")}
+        done = subprocess.run(
+            [self.program("deploy", "python"), "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        decoded: dict[str, str] = json.loads(done.stdout)
+        return decoded
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every process that belongs to this stack, by its environment or command line."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("ML_PIPELINE_ROOT_DIR") == str(self.root)
+                if process.pid != os.getpid() and (ours or str(self.root) in " ".join(process.cmdline())):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    @cached_property
+    def api(self) -> Any:
+        """A session with Airflow's API."""
+        import httpx
+
+        client = httpx.Client(base_url=f"http://127.0.0.1:{self.airflow_port}", timeout=30)
+        passwords = json.loads(self.secret("airflow-passwords.json"))
+        login = {"username": "admin", "password": passwords["admin"]}
+        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client

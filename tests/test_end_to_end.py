@@ -1,0 +1,220 @@
+"""The main job under a real Airflow: two commands, idempotence, backfills, kills, users' DAGs, bad input."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+import pytest
+
+from forecast_core.forecasts import ForecastArchive
+from forecast_core.settings import Settings
+from tests.conftest import Started
+from tests.shell import run_in_shell
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+PIPELINE_TASKS = (
+    "run_feature_pipeline",
+    "create_feature_view",
+    "train_from_best_config",
+    "compute_monitoring",
+    "batch_predict",
+)
+PAST = datetime(2024, 3, 31, 5, tzinfo=UTC)
+FORECAST = ["area", "consumer_type", "datetime_utc", "energy_consumption", "q05", "q95", "quality"]
+
+
+def forecasts(settings: Settings, reference: datetime) -> pl.DataFrame:
+    archive = ForecastArchive(settings)
+    rows = archive.read(feature_view_version=1, reference_from=reference, reference_until=reference)
+    return rows.select(FORECAST).sort("area", "consumer_type", "datetime_utc")
+
+
+def settings_of(stack: Stack) -> Settings:
+    return Settings(root_dir=stack.root)
+
+
+def trigger(stack: Stack, dag: str, logical_date: datetime | None) -> str:
+    text = logical_date.strftime("%Y-%m-%dT%H:%M:%SZ") if logical_date else None
+    answer = stack.api.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": text})
+    assert answer.is_success, answer.text
+    unpaused = stack.api.patch(f"/api/v2/dags/{dag}", json={"is_paused": False})
+    assert unpaused.is_success, unpaused.text
+    identifier: str = answer.json()["dag_run_id"]
+    return identifier
+
+
+def tasks(stack: Stack, dag: str, run: str) -> dict[str, dict[str, Any]]:
+    answer = stack.api.get(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances").json()
+    return {task["task_id"]: task for task in answer["task_instances"]}
+
+
+def wait(stack: Stack, dag: str, run: str, *, seconds: float = 600) -> str:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        state: str = stack.api.get(f"/api/v2/dags/{dag}/dagRuns/{run}").json()["state"]
+        if state in {"success", "failed"}:
+            return state
+        time.sleep(0.5)
+    raise AssertionError(f"{dag} {run} still runs: {tasks(stack, dag, run)}")
+
+
+@contextmanager
+def variable(stack: Stack, name: str, value: str) -> Iterator[None]:
+    stack.api.post("/api/v2/variables", json={"key": name, "value": value}).raise_for_status()
+    try:
+        yield
+    finally:
+        stack.api.delete(f"/api/v2/variables/{name}").raise_for_status()
+
+
+def test_one_command_takes_a_fresh_machine_to_forecasts(started: Started) -> None:
+    for line in ("Ingested", "54,", "76 series", "Model       version 1", "default", "seasonal naive", "1,824 rows"):
+        assert line in started.first_run
+    assert str(started.stack.root / "secrets") in started.first_run
+    assert re.findall(r"\d+\.\d s  run_feature_pipeline", started.first_run)
+    assert started.stack.secret("index-password") not in started.first_run
+
+
+def test_nothing_is_left_running_after_one_run(started: Started) -> None:
+    assert started.left_running == []
+
+
+def test_a_second_run_builds_nothing_and_doubles_nothing(started: Started) -> None:
+    publication = (started.stack.root / "logs" / "publish.log").read_text()
+    assert publication.count("unchanged") == 4
+    hours = [re.findall(r"run (manual__\S+) of", text)[0][:24] for text in (started.first_run, started.second_run)]
+    if hours[0] == hours[1]:
+        assert " 0 new, 0 revised" in started.second_run
+    archived = ForecastArchive(settings_of(started.stack)).read(feature_view_version=1)
+    keys = ["feature_view_version", "reference_datetime", "area", "consumer_type", "datetime_utc"]
+    assert not archived.select(keys).is_duplicated().any()
+
+
+def test_a_failed_run_exits_non_zero_and_names_task_reason_and_log(started: Started) -> None:
+    assert started.failed_run.returncode != 0
+    assert "task run_feature_pipeline failed" in started.failed_run.stdout
+    assert "nonsense" in started.failed_run.stdout
+    log = re.findall(r"log: (\S+)", started.failed_run.stdout)[0]
+    assert "nonsense" in Path(log).read_text()
+
+
+def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack, tmp_path: Any) -> None:
+    hours = [PAST + timedelta(hours=offset) for offset in range(2)]
+    span = [
+        "--from-date",
+        hours[0].isoformat(),
+        "--to-date",
+        hours[-1].isoformat(),
+        "--reprocess-behavior",
+        "completed",
+    ]
+    seen = []
+    for order in ([], ["--run-backwards"]):
+        stack.airflow("backfill", "create", "--dag-id", "ml_pipeline", *span, *order)
+        for hour in hours:
+            wait(stack, "ml_pipeline", f"backfill__{hour.isoformat()}")
+        seen.append([forecasts(settings_of(stack), hour) for hour in hours])
+    for first, again, hour in zip(*seen, hours, strict=True):
+        assert first.height == 76 * 24
+        assert first.equals(again)
+        alone = run_in_shell(stack, tmp_path / hour.strftime("%H"), reference=hour)
+        assert first.equals(forecasts(alone, hour))
+
+
+def test_a_killed_task_is_retried_to_the_same_state(stack: Stack, tmp_path: Any) -> None:
+    reference = PAST + timedelta(days=100)
+    run = trigger(stack, "ml_pipeline", reference)
+    killed = []
+    while (state := stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}").json()["state"]) in {"queued", "running"}:
+        for name, task in tasks(stack, "ml_pipeline", run).items():
+            if task["state"] == "running" and name in PIPELINE_TASKS and name not in killed and kill_task(stack):
+                killed.append(name)
+        time.sleep(0.2)
+    assert state == "success"
+    assert killed == list(PIPELINE_TASKS)
+    assert {tasks(stack, "ml_pipeline", run)[name]["try_number"] for name in PIPELINE_TASKS} == {2}
+    alone = run_in_shell(stack, tmp_path, reference=reference)
+    assert forecasts(settings_of(stack), reference).equals(forecasts(alone, reference))
+
+
+def kill_task(stack: Stack) -> bool:
+    """Kill -9 the Python of a task environment, if one is running our code."""
+    for process in stack.processes():
+        try:
+            command = process.cmdline()
+            started = time.time() - process.create_time()
+        except psutil.Error:
+            continue
+        if "task-environments" in command[0] and started > 0.5:
+            os.kill(process.pid, signal.SIGKILL)
+            return True
+    return False
+
+
+def test_a_run_without_a_logical_date_takes_the_hour_that_it_was_started_in(stack: Stack) -> None:
+    run = trigger(stack, "ml_pipeline", None)
+    assert wait(stack, "ml_pipeline", run) == "success"
+    entry = "taskInstances/run_feature_pipeline/xcomEntries/reference_datetime"
+    reference = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}/{entry}").json()["value"]
+    after = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}").json()["run_after"]
+    assert reference.strip('"') == after[:13].replace("T", " ") + ":00"
+
+
+def test_tuning_runs_behind_its_branch_and_training_takes_what_it_found(stack: Stack) -> None:
+    with variable(stack, "ml_pipeline_should_run_hyperparameter_tuning", "True"):
+        run = trigger(stack, "ml_pipeline", PAST + timedelta(days=200))
+        assert wait(stack, "ml_pipeline", run, seconds=900) == "success"
+    states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
+    assert states.pop("branch_skip_hyperparameter_tuning") == "skipped"
+    assert set(states.values()) == {"success"}
+    entry = "taskInstances/train_from_best_config/xcomEntries/config_source"
+    source = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}/{entry}").json()["value"]
+    assert "sweep" in source
+
+
+def test_bad_input_fails_at_once_without_a_retry_and_stores_nothing(stack: Stack) -> None:
+    reference = PAST - timedelta(days=50)
+    with variable(stack, "ml_pipeline_days_export", "-3"):
+        run = trigger(stack, "ml_pipeline", reference)
+        assert wait(stack, "ml_pipeline", run) == "failed"
+    states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
+    assert states["run_feature_pipeline"] == "failed"
+    assert states["batch_predict"] == "upstream_failed"
+    assert tasks(stack, "ml_pipeline", run)["run_feature_pipeline"]["try_number"] == 1
+    assert forecasts(settings_of(stack), reference).is_empty()
+    log = (
+        stack.root / "airflow/logs/dag_id=ml_pipeline" / f"run_id={run}" / "task_id=run_feature_pipeline/attempt=1.log"
+    )
+    assert "days_export must be at least 1, not -3" in log.read_text()
+    assert "At hand: nothing" in log.read_text()
+
+
+def test_a_dag_that_users_wrote_for_the_course_runs(stack: Stack) -> None:
+    run = trigger(stack, "users_dag", PAST + timedelta(days=300))
+    assert wait(stack, "users_dag", run, seconds=900) == "success"
+    assert forecasts(settings_of(stack), PAST + timedelta(days=300)).height == 76 * 24
+
+
+def test_without_the_private_index_a_fresh_task_fails_and_says_so(stack: Stack) -> None:
+    supervisorctl = [stack.program("deploy", "supervisorctl"), "-c", str(stack.root / "supervisord.conf")]
+    subprocess.run([*supervisorctl, "stop", "index"], check=True, capture_output=True)
+    try:
+        run = trigger(stack, "users_dag", PAST + timedelta(days=301))
+        assert wait(stack, "users_dag", run) == "failed"
+    finally:
+        subprocess.run([*supervisorctl, "start", "index"], check=True, capture_output=True)
+    folder = stack.root / "airflow/logs/dag_id=users_dag" / f"run_id={run}" / "task_id=run_feature_pipeline"
+    log = (folder / "attempt=1.log").read_text()
+    assert f"{stack.index_url}/simple/feature-pipeline/" in log
+    assert "Connection refused" in log
