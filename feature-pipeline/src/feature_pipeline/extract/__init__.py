@@ -1,0 +1,33 @@
+"""Extraction of hourly consumption, by the scheme of the source's url."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from feature_pipeline.extract import demo, energi_data_service, file
+from feature_pipeline.extract.raw import Extraction
+from forecast_core.errors import SourceError
+from forecast_core.window import Window
+
+__all__ = ["Extraction", "extract"]
+
+
+def extract(url: str, window: Window, known_at: datetime) -> Extraction:
+    """Return what the source at ``url`` has for ``window``, as known at ``known_at``.
+
+    Raises:
+        SourceError: If the scheme is unknown, or the source is absent or not in the expected form.
+        SourceUnavailable: If the source does not answer.
+    """
+    scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+    match scheme:
+        case "demo":
+            return demo.extract(url, window, known_at)
+        case "" | "file":
+            return file.extract(url, window)
+        case "http" | "https":
+            return energi_data_service.extract(url, window)
+    raise SourceError(
+        f"the source's url has the unknown scheme {scheme}://; use demo://denmark, https://…/dataset/NAME, "
+        "or a path or file:// to a .csv or .parquet file.",
+        scheme=scheme,
+    )

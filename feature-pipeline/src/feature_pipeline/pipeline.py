@@ -1,0 +1,110 @@
+"""The feature pipeline: extract, transform, validate, load."""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from feature_pipeline.arguments import moment, whole_number
+from feature_pipeline.extract import extract
+from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
+from feature_pipeline.validation import validate
+from forecast_core.feature_store import FeatureStore
+from forecast_core.schema import SERIES
+from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    export_end_reference_datetime: datetime | str | None,
+    days_delay: int | str = 15,
+    days_export: int | str = 30,
+    url: str = "demo://denmark",
+    feature_group_version: int | str = 1,
+    *,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """Bring the window [reference - delay - export, reference - delay) from a source into the feature store.
+
+    The same arguments again change nothing. On an error nothing is stored but the result of a failed validation.
+
+    Args:
+        export_end_reference_datetime: Reference time of the run, floored to the hour; naive is UTC, text is ISO.
+        days_delay: Days between the reference time and the end of the window.
+        days_export: Days in the window.
+        url: ``demo://denmark``, a path or ``file://`` to CSV or parquet, or ``https://…/dataset/NAME``.
+        feature_group_version: With the source's dataset, names the feature group.
+        settings: Where the store is; default from the environment.
+
+    Returns:
+        Plain JSON: the arguments, the window, counts of what was stored and what is missing, warnings, and the path
+        of the validation result. Times are text in UTC.
+
+    Raises:
+        InvalidArgument: If an argument is not what it says above.
+        SourceError: If the source is unknown, absent or not in the expected form.
+        SourceUnavailable: If the source does not answer.
+        WindowError: If the source has less of the window than ``settings.minimum_window_share``.
+        ValidationError: If the data break their schema's promises.
+        StorageError: If the store or the validation result cannot be written.
+    """
+    settings = settings or Settings()
+    reference = floor_hour(moment("export_end_reference_datetime", export_end_reference_datetime))
+    delay, export = whole_number("days_delay", days_delay, least=0), whole_number("days_export", days_export, least=1)
+    group_version = whole_number("feature_group_version", feature_group_version, least=1)
+    window, begun = Window.before(reference, days_delay=delay, days_export=export), perf_counter()
+
+    extraction = extract(url, window, reference)
+    begun = _took("extract", begun)
+    observations = transform(extraction.frame)
+    warnings = check_coverage(
+        observations, window, extent=extraction.extent, minimum_share=settings.minimum_window_share
+    )
+    begun = _took("transform", begun)
+    result_path = _result_path(settings, extraction.dataset, reference)
+    validate(observations, window, result_path=result_path)
+    begun = _took("validate", begun)
+
+    facts: dict[str, Any] = {
+        "days_delay": delay,
+        "days_export": export,
+        "url": url,
+        "export_datetime_utc_start": window.start.strftime(DATETIME_FORMAT),
+        "export_datetime_utc_end": window.end.strftime(DATETIME_FORMAT),
+        "datetime_format": DATETIME_FORMAT,
+        "num_unique_samples_per_time_series": hours_covered(observations),
+        "feature_group_version": group_version,
+        "reference_datetime": reference.strftime(DATETIME_FORMAT),
+        "dataset": extraction.dataset,
+        "series": observations.select(SERIES).n_unique(),
+        "missing_hours": missing_hours(observations, window),
+        "warnings": warnings,
+        "validation_result": str(result_path),
+    }
+    counts = FeatureStore(settings).ingest(
+        observations,
+        dataset=extraction.dataset,
+        feature_group_version=group_version,
+        window=window,
+        known_at=reference,
+        url=url,
+        record=facts,
+    )
+    _took("load", begun)
+    for warning in warnings:
+        logger.warning("%s: %s", url, warning)
+    stored = {"rows": counts.rows, "new": counts.new, "revised": counts.revised, "vanished": counts.vanished}
+    return {**facts, **stored, "conflicting": counts.conflicting}
+
+
+def _result_path(settings: Settings, dataset: str, reference: datetime) -> Path:
+    return settings.root / "validation" / dataset / f"{reference:%Y-%m-%dT%H}.json"
+
+
+def _took(step: str, begun: float) -> float:
+    now = perf_counter()
+    logger.info("%s took %.2f s", step, now - begun)
+    return now
