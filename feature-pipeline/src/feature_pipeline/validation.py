@@ -172,5 +172,5 @@ def _broken(result: dict[str, Any]) -> str:
 
 def _row(row: dict[str, Any]) -> str:
     hour = row["datetime_utc"]
-    moment = datetime.fromisoformat(hour).strftime(DATETIME_FORMAT) if hour else "no time"
+    moment = "no time" if hour in (None, "NaT") else datetime.fromisoformat(hour).strftime(DATETIME_FORMAT)
     return f"{row['area']}/{row['consumer_type']} at {moment} = {row['energy_consumption']}"

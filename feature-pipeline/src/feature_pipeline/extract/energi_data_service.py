@@ -192,6 +192,8 @@ def _start(response: httpx.Response) -> str:
 
 
 def _frame(records: list[dict[str, Any]], url: str) -> pl.DataFrame:
+    if not all(isinstance(row, dict) for row in records):
+        raise SourceError(f"the records of {url} are not rows of named values, as the API gives them.", url=url)
     try:
         return pl.from_dicts(records, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError) as error:

@@ -68,8 +68,9 @@ def typed(frame: pl.DataFrame, *, source: str, decimal_comma: bool = False) -> p
 
 
 def _refuse_lost_values(before: pl.Series, after: pl.Series, *, source: str) -> None:
-    """Raise if a value that was there became null in conversion."""
-    lost = (before.is_not_null() & after.is_null()).arg_true()
+    """Raise if a value that was there (blank text is none) became null in conversion."""
+    there = before.str.strip_chars() != "" if before.dtype == pl.String else before.is_not_null()
+    lost = (there & after.is_null()).arg_true()
     if len(lost):
         rows = ", ".join(f"row {row + 1}: {before[row]!r}" for row in lost[:_EXAMPLES])
         raise SourceError(

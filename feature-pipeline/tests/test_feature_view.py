@@ -1,0 +1,104 @@
+"""Feature views and training datasets from the shell of the feature store."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from feature_pipeline import feature_view
+from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.feature_store import FeatureStore
+from forecast_core.settings import Settings
+from forecast_core.window import HOUR, Window
+
+Ingest = Callable[..., None]
+
+
+@pytest.fixture
+def ingest(settings: Settings) -> Ingest:
+    """Store one series of which every value is its hour of day, as a run at ``known_at`` would."""
+
+    def store(window: Window, known_at: datetime, *, dataset: str = "ConsumptionDE35Hour", version: int = 1) -> None:
+        hours = pl.datetime_range(window.start, window.end, "1h", closed="left", time_unit="us", eager=True)
+        frame = pl.DataFrame({"datetime_utc": hours}).select(
+            pl.lit("DK1").alias("area"),
+            pl.lit("111").alias("consumer_type"),
+            "datetime_utc",
+            hours.dt.hour().cast(pl.Float64).alias("energy_consumption"),
+        )
+        FeatureStore(settings).ingest(
+            frame,
+            dataset=dataset,
+            feature_group_version=version,
+            window=window,
+            known_at=known_at,
+            url="x",
+            record={},
+        )
+
+    return store
+
+
+def at(day: int, hour: int = 0) -> datetime:
+    return datetime(2023, 2, day, hour, tzinfo=UTC)
+
+
+def test_what_is_not_given_is_that_of_the_newest_ingest(ingest: Ingest, settings: Settings) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    ingest(Window(at(1, 1), at(2, 1)), at(10, 1))
+    created = feature_view.create(1, settings=settings)
+    assert json.loads(json.dumps(created)) == created
+    assert (created["start_datetime"], created["end_datetime"]) == ("2023-02-01 01:00", "2023-02-02 01:00")
+    assert (created["reference_datetime"], created["dataset"]) == ("2023-02-10 01:00", "ConsumptionDE35Hour")
+    assert (created["feature_view_version"], created["rows"], created["series"]) == (1, 24, 1)
+    stored = FeatureStore(settings).read_training_dataset(created["training_dataset_version"])
+    assert stored["datetime_utc"].min() == at(1, 1)
+
+
+def test_an_end_alone_means_the_newest_ingest_that_ends_there(ingest: Ingest, settings: Settings) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    ingest(Window(at(1, 1), at(2, 1)), at(10, 1))
+    created = feature_view.create("1", end_datetime=at(2).replace(tzinfo=None), settings=settings)
+    assert (created["start_datetime"], created["reference_datetime"]) == ("2023-02-01 00:00", "2023-02-10 00:00")
+    with pytest.raises(NotFoundError, match="ends at 2023-02-03 00:00; the newest ends at 2023-02-02 01:00"):
+        feature_view.create(1, end_datetime=at(3), settings=settings)
+
+
+def test_a_window_as_text_selects_rows_and_the_same_again_has_the_same_versions(
+    ingest: Ingest, settings: Settings
+) -> None:
+    ingest(Window(at(1), at(3)), at(10))
+    created = feature_view.create(1, "2023-02-01 06:00", "2023-02-01T12:00:00+00:00", settings=settings)
+    assert created["rows"] == 6
+    assert feature_view.create(1, at(1, 6), at(1, 12), settings=settings) == created
+    other = feature_view.create(1, at(1, 6), at(1, 13), settings=settings)
+    assert other["feature_view_version"] == created["feature_view_version"]
+    assert other["training_dataset_version"] != created["training_dataset_version"]
+
+
+def test_a_given_reference_wins_over_later_ingests(ingest: Ingest, settings: Settings) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    given = {"start_datetime": at(1), "end_datetime": at(2), "dataset": "ConsumptionDE35Hour"}
+    before = feature_view.create(1, **given, reference_datetime="2023-02-10T00:00", settings=settings)
+    ingest(Window(at(1) + HOUR, at(2) + 5 * HOUR), at(10, 5))
+    assert feature_view.create(1, **given, reference_datetime=at(10), settings=settings) == before
+
+
+def test_an_empty_store_says_to_run_the_feature_pipeline(settings: Settings) -> None:
+    with pytest.raises(NotFoundError, match="none yet: run the feature pipeline first"):
+        feature_view.create(settings=settings)
+
+
+def test_a_version_that_does_not_exist_is_answered_with_those_that_do(ingest: Ingest, settings: Settings) -> None:
+    ingest(Window(at(1), at(2)), at(10), version=2)
+    with pytest.raises(NotFoundError, match="version 7; there are ConsumptionDE35Hour version 2"):
+        feature_view.create(7, settings=settings)
+
+
+@pytest.mark.parametrize("end", ["tomorrow", "2023-02-01 06:30", "2023-02-01 00:00"])
+def test_an_end_that_cannot_be_is_refused(ingest: Ingest, settings: Settings, end: str) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    with pytest.raises(InvalidArgument):
+        feature_view.create(1, "2023-02-01 00:00", end, settings=settings)

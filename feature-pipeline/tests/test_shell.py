@@ -1,0 +1,78 @@
+"""The distribution as a process: what an import costs, exit codes, time zones, full disks."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from feature_pipeline import pipeline
+from forecast_core.settings import Settings
+
+Archive = Callable[[pl.DataFrame], str]
+
+
+def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ML_PIPELINE_")}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment | variables, capture_output=True, text=True, check=False)
+
+
+def test_importing_the_pipeline_imports_neither_great_expectations_nor_pandas() -> None:
+    code = (
+        "import sys, feature_pipeline.__main__, feature_pipeline.validation, feature_pipeline.extract\n"
+        "print(sorted({'great_expectations', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    assert python("-c", code).stdout.strip() == "[]"
+
+
+def test_a_run_from_a_shell_in_another_time_zone_gives_the_same(
+    rows: pl.DataFrame, archive: Archive, settings: Settings, tmp_path: Path
+) -> None:
+    url = archive(rows)
+    here = pipeline.run("2023-02-04T16:00", 15, 1, url, settings=settings)
+    options = ["--reference", "2023-02-04T16:00", "--days-export", "1", "--url", url]
+    root = tmp_path / "elsewhere"
+    done = python("-m", "feature_pipeline", "run", *options, TZ="Europe/Copenhagen", ML_PIPELINE_ROOT_DIR=str(root))
+    assert done.returncode == 0, done.stderr
+    there = json.loads(done.stdout)
+    assert there.pop("validation_result") == str(root / "validation/ConsumptionDE35Hour/2023-02-04T16.json")
+    here.pop("validation_result")
+    assert there == here
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    done = python("-m", "feature_pipeline", "run", "--url", "s3://bucket/x.csv", ML_PIPELINE_ROOT_DIR=root)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("SourceError: the source's url has the unknown scheme s3://")
+    view = python("-m", "feature_pipeline", "create-feature-view", ML_PIPELINE_ROOT_DIR=root)
+    assert view.returncode == 1
+    assert "run the feature pipeline first" in view.stderr
+
+
+def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(tmp_path: Path) -> None:
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("needs a mount namespace of its own (unshare -rm) to make a small disk")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom feature_pipeline.files import write_json\n"
+        "folder = Path(sys.argv[1])\nwrite_json(folder / 'small.json', [1])\n"
+        "try:\n    write_json(folder / 'small.json', ['x' * 1000] * 1000)\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+        "print(sorted(path.name for path in folder.iterdir()), (folder / 'small.json').read_text().split())"
+    )
+    mount = 'mount -t tmpfs -o size=64k tmpfs "$1" && exec "$0" -c "$2" "$1"'
+    command = ["unshare", "-rm", "sh", "-c", mount, sys.executable, str(tmp_path), code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "mount:" in done.stderr:
+        pytest.skip("may not mount a small disk here")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"StorageError {tmp_path}/small.json cannot be written: No space left on device")
+    assert second == "['small.json'] ['[', '1', ']']"
