@@ -3,12 +3,18 @@
 import fcntl
 import shutil
 import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
-from forecast_core import tracking
+from forecast_core import demo, tracking
+from forecast_core.feature_store import FeatureStore
 from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT, Window
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +43,40 @@ def settings(tmp_path: Path, tracking_template: Path) -> Settings:
         connection.execute("UPDATE experiments SET artifact_location = ?", (made.artifacts,))
     connection.close()
     return made
+
+
+@dataclass(frozen=True)
+class System:
+    """A system with a few series of the demo in its feature store."""
+
+    settings: Settings
+
+    def ingest(self, reference: datetime, *, days: int = 16) -> dict[str, Any]:
+        """Do what the feature pipeline does at ``reference``; return what the tasks after it are given."""
+        store = FeatureStore(self.settings)
+        window = Window.before(reference, days_delay=1, days_export=days)
+        frame = demo.observations(window.start, window.end, known_at=reference)
+        few = frame.filter(pl.col("area") == "DK1", pl.col("consumer_type").is_in(["111", "121", "215"]))
+        store.ingest(
+            few,
+            dataset="demo",
+            feature_group_version=1,
+            window=window,
+            known_at=reference,
+            url="demo://denmark",
+            record={},
+        )
+        view = store.create_feature_view(dataset="demo", feature_group_version=1)
+        dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=reference)
+        return {
+            "feature_view_version": view,
+            "training_dataset_version": dataset.version,
+            "start_datetime": f"{window.start:{DATETIME_FORMAT}}",
+            "end_datetime": f"{window.end:{DATETIME_FORMAT}}",
+        }
+
+
+@pytest.fixture
+def system(settings: Settings) -> System:
+    """A system in which nothing has been ingested yet."""
+    return System(settings)

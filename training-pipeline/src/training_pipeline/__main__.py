@@ -1,0 +1,48 @@
+"""The pipeline from a shell: ``python -m training_pipeline train --help``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from forecast_core.errors import ForecastSystemError
+from training_pipeline import best_config, hyperparameter_tuning, train
+from training_pipeline.utils import get_logger
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    step = options.pop("step")
+    get_logger("training_pipeline")
+    try:
+        result = step(**options)
+    except ForecastSystemError as error:
+        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+        return 1
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training_pipeline", description=__doc__)
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    tune = steps.add_parser("tune", help="search the configuration that forecasts a training dataset best")
+    tune.set_defaults(step=hyperparameter_tuning.run)
+    tune.add_argument("--trials", default=20, metavar="N", help="trials to complete (default: 20)")
+    tune.add_argument("--timeout", default=3600, metavar="SECONDS", help="begin no trial after this (default: 3600)")
+    upload = steps.add_parser("upload-best-config", help="keep the best configuration of a search for training")
+    upload.set_defaults(step=best_config.upload)
+    upload.add_argument("--sweep-id", required=True, metavar="ID", help="as tune printed it")
+    fit = steps.add_parser("train", help="train, compare with the seasonal naive forecast, register")
+    fit.set_defaults(step=train.from_best_config)
+    for each in (tune, fit):
+        each.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
+        each.add_argument("--feature-view-version", metavar="N", help="default: that of the training dataset")
+        each.add_argument("--training-dataset-version", metavar="N", help="default: the newest")
+        each.add_argument("--reference-datetime", metavar="TIME", help="default: when the training dataset was known")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

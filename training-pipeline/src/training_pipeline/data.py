@@ -1,0 +1,93 @@
+"""Which training dataset a run is about, and by which code."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import polars as pl
+
+from forecast_core.arguments import moment, whole_number
+from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.feature_store import FeatureStore, TrainingDataset
+from forecast_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to train or tune on: versions, not "the newest", so that the same task again is the same."""
+
+    fh: int
+    dataset: TrainingDataset
+    reference: datetime
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a result depends on besides its configuration, as plain JSON."""
+        return {"content_hash": self.dataset.content_hash, "fh": self.fh, "code": code_version()}
+
+
+def resolve(
+    fh: int | str,
+    feature_view_version: int | str | None,
+    training_dataset_version: int | str | None,
+    reference_datetime: datetime | str | None,
+    settings: Settings,
+) -> Task:
+    """Return the task that the arguments of an entry point mean; the newest stands in for a version that is None.
+
+    Raises:
+        InvalidArgument: If an argument cannot be read, or the training dataset is not of the feature view.
+        NotFoundError: If a version does not exist; the message names those that do.
+        StorageError: If the feature store cannot be read now.
+    """
+    horizon, store = whole_number("fh", fh, least=1), FeatureStore(settings)
+    view = _version("feature_view_version", feature_view_version)
+    number = _version("training_dataset_version", training_dataset_version)
+    if view is not None:
+        store.feature_view(view)
+    dataset = _newest(store, view) if number is None else store.training_dataset(number)
+    if view not in (None, dataset.feature_view_version):
+        raise InvalidArgument(
+            f"training dataset {dataset.version} is of feature view {dataset.feature_view_version}, not of {view}: "
+            "give the two versions that feature_view.create returned together",
+            training_dataset_version=dataset.version,
+            feature_view_version=view,
+        )
+    given = reference_datetime is not None
+    return Task(horizon, dataset, moment("reference_datetime", reference_datetime) if given else dataset.known_at)
+
+
+def _version(name: str, value: int | str | None) -> int | None:
+    return None if value is None else whole_number(name, value, least=1)
+
+
+def _newest(store: FeatureStore, view: int | None) -> TrainingDataset:
+    """Return the training dataset with the highest version, of a feature view if one is given."""
+    try:
+        # No dataset has this version; the store's answer names the newest that there are.
+        return store.training_dataset(0)
+    except NotFoundError as error:
+        for version_number in reversed(error.facts["existing"]):
+            dataset = store.training_dataset(version_number)
+            if view in (None, dataset.feature_view_version):
+                return dataset
+    of_view = "" if view is None else f" of feature view {view} among the newest"
+    raise NotFoundError(
+        f"there is no training dataset{of_view}: create one with feature_view.create, or name its version"
+    )
+
+
+def load(task: Task, settings: Settings) -> pl.DataFrame:
+    """Return the task's OBSERVATIONS, checked against the hash of the training dataset.
+
+    Raises:
+        FormatError: If the file does not have the content that was registered.
+        NotFoundError: If the file is gone.
+        StorageError: If it cannot be read now.
+    """
+    return FeatureStore(settings).read_training_dataset(task.dataset.version)
+
+
+def code_version() -> str:
+    """Return the versions of the distributions that decide what a model is."""
+    return ", ".join(f"{name} {version(name)}" for name in ("training-pipeline", "forecast-core"))

@@ -1,0 +1,154 @@
+"""Hyperparameter tuning: search a configuration on the origins of one training dataset."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from forecast_core import tracking
+from forecast_core.arguments import whole_number
+from forecast_core.errors import InvalidArgument
+from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT
+from training_pipeline import data, search_space, study
+from training_pipeline.data import Task
+from training_pipeline.evaluation import evaluate, objective
+from training_pipeline.search_space import config_at
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+logger = logging.getLogger(__name__)
+
+_OTHER_SEARCH_WAIT: Final = 5.0
+
+
+def run(
+    fh: int | str = 24,
+    feature_view_version: int | str | None = None,
+    training_dataset_version: int | str | None = None,
+    *,
+    trials: int | str = 20,
+    timeout: float | str = 3600,
+    reference_datetime: datetime | str | None = None,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """Search the configuration that forecasts the last days of a training dataset best.
+
+    Killed anywhere and called again, it goes on where it was and ends in the same best configuration. The same
+    training dataset, horizon, space, number of trials and code are the same sweep; one that is done is not run again.
+
+    Args:
+        fh: Hours to forecast.
+        feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
+        training_dataset_version: As ``feature_view.create`` returned it; default the newest.
+        trials: Trials to complete, the shipped default being the first.
+        timeout: Seconds after which no further trial is begun; calling again goes on.
+        reference_datetime: Reference time of the run; default when the training dataset became known.
+        settings: Where things are; default from the environment.
+
+    Returns:
+        Plain JSON: the sweep's id, how many trials are completed, the best one's objective and configuration.
+
+    Raises:
+        InvalidArgument: If an argument is not what it says above.
+        NotFoundError: If a version does not exist.
+        WindowError: If the training window is too short to compare configurations in it.
+        TrackingError: If the tracking database cannot be used now, or another process runs this sweep.
+    """
+    settings = settings or Settings()
+    task = data.resolve(fh, feature_view_version, training_dataset_version, reference_datetime, settings)
+    target, seconds = whole_number("trials", trials, least=1), _seconds(timeout)
+    sweep_id = _sweep_id(task, target)
+    with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT):
+        return _found(settings, sweep_id, target) or _search(settings, task, sweep_id, target, seconds)
+
+
+def _seconds(timeout: float | str) -> float:
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise InvalidArgument(f"timeout must be a number of seconds, not {timeout!r}", argument="timeout")
+    return seconds
+
+
+def _sweep_id(task: Task, trials: int) -> str:
+    identity = {**task.identity(), "trials": trials, "search": search_space.identity()}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _found(settings: Settings, sweep_id: str, trials: int) -> dict[str, Any] | None:
+    """Return the result of the sweep if it is done."""
+    runs = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "sweep", "trials": str(trials)})
+    done = [run for run in runs if run.status == "FINISHED"]
+    if not done:
+        return None
+    logger.info("sweep %s is done already", sweep_id)
+    return dict(json.loads(done[0].tags["result"]))
+
+
+def _search(settings: Settings, task: Task, sweep_id: str, target: int, seconds: float) -> dict[str, Any]:
+    history = data.load(task, settings)
+    parent = _parent_run(settings, sweep_id)
+    opened = study.open_study(settings.root / "optuna" / f"{sweep_id}.log", sweep_id)
+    record = _recorder(settings, task, sweep_id, parent)
+    done = study.completed(opened)
+    logger.info("sweep %s: %d of %d trials are completed", sweep_id, len(done), target)
+    for trial in done:
+        record(trial)
+
+    def measure(point: dict[str, Any]) -> study.Measured:
+        measures = evaluate(history, task, config_at(point), threads=settings.threads).metrics
+        return objective(measures), measures
+
+    study.search(opened, measure, trials=target, timeout=seconds, after_each=record)
+    return _finish(settings, task, sweep_id, parent, opened)
+
+
+def _parent_run(settings: Settings, sweep_id: str) -> str:
+    tags = {"sweep_id": sweep_id, "artifact": "sweep"}
+    begun = tracking.find_runs(settings, tags)
+    # One that ended by its timeout is taken up again, too.
+    return begun[0].run_id if begun else tracking.start_run(settings, name=f"sweep {sweep_id}", tags=tags)
+
+
+def _recorder(settings: Settings, task: Task, sweep_id: str, parent: str) -> Callable[["FrozenTrial"], None]:
+    """Return what records a completed trial as a run under the sweep's, once."""
+    known = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
+    recorded = {run.tags["trial"] for run in known if run.status == "FINISHED"}
+
+    def record(trial: "FrozenTrial") -> None:
+        number = str(trial.number)
+        if number in recorded:
+            return
+        tags = {"sweep_id": sweep_id, "artifact": "trial", "trial": number}
+        run_id = tracking.start_run(settings, name=f"trial {number}", tags=tags, parent_run_id=parent)
+        measures = {**trial.user_attrs["measures"], "objective": trial.value}
+        tracking.finish_run(settings, run_id, at=task.reference, params=trial.params, metrics=measures)
+        recorded.add(number)
+
+    return record
+
+
+def _finish(settings: Settings, task: Task, sweep_id: str, parent: str, opened: "Study") -> dict[str, Any]:
+    done, best = len(study.completed(opened)), opened.best_trial
+    result = {
+        "sweep_id": sweep_id,
+        "trials": done,
+        "best_value": best.value,
+        "best_config": config_at(best.params).to_dict(),
+        "metrics": best.user_attrs["measures"],
+        "fh": task.fh,
+        "feature_view_version": task.dataset.feature_view_version,
+        "training_dataset_version": task.dataset.version,
+        "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),
+        "reference_datetime": task.reference.strftime(DATETIME_FORMAT),
+    }
+    tags = {"trials": str(done), "result": json.dumps(result)}
+    tracking.finish_run(settings, parent, at=task.reference, metrics={"objective": best.value}, tags=tags)
+    return result

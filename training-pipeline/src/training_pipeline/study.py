@@ -1,0 +1,101 @@
+"""The search itself: an Optuna study in a journal file, which goes on where it was killed and ends the same."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from training_pipeline.search_space import default_point, distributions
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+logger = logging.getLogger(__name__)
+
+Measured = tuple[float, dict[str, Any]]
+"""An objective to minimise, and the measures to keep with it."""
+
+
+def open_study(path: Path, name: str) -> "Study":
+    """Open the study in the journal ``path``, which is made if absent; the caller makes sure to be the only one.
+
+    What a killed process left is put right: a lock, half a line, trials that nobody runs any more.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if path.exists():
+        _drop_half_line(path)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        logger.info("trial %d was killed; it is run again", trial.number)
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _drop_half_line(path: Path) -> None:
+    written = path.read_bytes()
+    whole = written.rfind(b"\n") + 1
+    if whole < len(written):
+        os.truncate(path, whole)
+
+
+def completed(study: "Study") -> "list[FrozenTrial]":
+    """Return the trials that have a value, in the order in which they were run."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def search(
+    study: "Study",
+    measure: Callable[[dict[str, Any]], Measured],
+    *,
+    trials: int,
+    timeout: float,
+    after_each: Callable[["FrozenTrial"], None],
+) -> None:
+    """Run trials until ``trials`` are completed, or until ``timeout`` seconds have passed since this call.
+
+    The first trial is the default configuration. What the n-th completed trial tries depends on those before it and on
+    n alone, so a search that was killed and taken up again tries the same. At least one trial is run.
+    """
+    begun, since = monotonic(), 0
+    while (count := len(completed(study))) < trials:
+        if since and monotonic() - begun > timeout:
+            logger.warning("stopped after %d of %d trials: %.0f s are over", count, trials, timeout)
+            return
+        trial_begun = monotonic()
+        trial = _run_trial(study, measure, count)
+        since += 1
+        logger.info(
+            "trial %d of %d: %.4f (best %.4f) in %.1f s",
+            *(count + 1, trials, trial.value, study.best_value, monotonic() - trial_begun),
+        )
+        after_each(trial)
+
+
+def _run_trial(study: "Study", measure: Callable[[dict[str, Any]], Measured], count: int) -> "FrozenTrial":
+    from optuna.samplers import TPESampler
+    from optuna.trial import TrialState
+
+    study.sampler = TPESampler(seed=count)
+    if count == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.enqueue_trial(default_point())
+    trial = study.ask(distributions())
+    try:
+        value, measures = measure(trial.params)
+    except Exception:
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    trial.set_user_attr("measures", measures)
+    return study.tell(trial, value)
