@@ -87,7 +87,7 @@ class ForecastArchive:
             target: The hours that are forecast.
         """
         hour = pl.col("datetime_utc")
-        hours = [] if target is None else [hour >= target.start, hour < target.end]
+        hours = [] if target is None else [hour >= as_utc(target.start), hour < as_utc(target.end)]
         conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours]
         frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
         return frame.sort("reference_datetime", *KEY)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window
+from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -34,6 +34,11 @@ def version_number(argument: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidArgument(f"{argument} must be a whole number from 1 on, not {value!r}", argument=argument)
     return value
+
+
+def plain_window(window: Window) -> Window:
+    """Return the same window with plain UTC bounds, whatever zone or subclass of datetime they had."""
+    return Window(as_utc(window.start), as_utc(window.end))
 
 
 def strict_frame(

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -109,7 +110,7 @@ class Table:
     def _open(self) -> DeltaTable | None:
         with storage_errors(self.uri):
             try:
-                table = DeltaTable(self.uri, storage_options=self._options())
+                table = _PlainPaths(self.uri, storage_options=self._options())
             except TableNotFoundError:
                 return None
             found = table.metadata().configuration.get(FORMAT_KEY)
@@ -144,13 +145,16 @@ class Table:
 
     def _write(self, table: DeltaTable, change: Change) -> bool:
         rows = change.rows.select(self.schema.names())
-        once = CommitProperties(max_commit_retries=0)
+        planned_on, once = table.version(), CommitProperties(max_commit_retries=0)
         try:
             if change.replacing is None:
                 write_deltalake(table, rows, mode="append", commit_properties=once)
             else:
                 write_deltalake(table, rows, mode="overwrite", predicate=change.replacing, commit_properties=once)
         except CommitFailedError:
+            newest = self._open()
+            if newest is None or newest.version() <= planned_on:
+                raise  # Nobody was first: the commit failed for another reason.
             return False
         return True
 
@@ -159,6 +163,21 @@ class Table:
 
     def _options(self) -> dict[str, str] | None:
         return None if self.storage_options is None else dict(self.storage_options)
+
+
+class _PlainPaths(DeltaTable):
+    """A table whose local files are named as the file system names them.
+
+    delta-rs leaves the table's folder percent-encoded, and polars looks for a folder of that name: a store in
+    ``/home/Søren/my store`` could be written and not be read.
+    """
+
+    def file_uris(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the paths, or for object stores the URIs, of the files."""
+        uris, encoded = super().file_uris(*args, **kwargs), self.table_uri.removeprefix("file://")
+        if encoded == self.table_uri:
+            return uris
+        return [uri.replace(encoded, unquote(encoded), 1) for uri in uris]
 
 
 @contextmanager
@@ -170,7 +189,9 @@ def storage_errors(place: str) -> Iterator[None]:
         raise FormatError(f"{place} is not a Delta table that this software can use: {error}", place=place) from error
     except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
         if "no space left on device" in str(error).lower() or "os error 28" in str(error).lower():
-            message = f"the disk that holds {place} is full: free some space and run again; nothing was stored"
+            message = (
+                f"the disk that holds {place} is full: free some space and run again; nothing of this write can be seen"
+            )
         else:
             message = f"{place} cannot be read or written now: {error}"
         raise StorageError(message, place=place) from error

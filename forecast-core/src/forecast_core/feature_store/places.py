@@ -1,12 +1,16 @@
 """Where in the store each table and file is."""
 
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
+from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store.delta import Table
 from forecast_core.settings import Settings
+
+_REFUSED: Final = frozenset("%=[]^|\\")
 
 
 def place(settings: Settings, *parts: str) -> str:
@@ -16,12 +20,22 @@ def place(settings: Settings, *parts: str) -> str:
     's3://bucket/energy/observations/v1'
     >>> place(Settings(store_uri="file:///srv/store"), "forecasts")
     '/srv/store/forecasts'
+
+    Raises:
+        InvalidArgument: If a local path has a character with which delta-rs or polars lose files, or crash.
     """
     store = settings.store
     if store.startswith("file://"):
         store = unquote(urlsplit(store).path)
     if "://" not in store:
-        return str(Path(store).expanduser().absolute().joinpath(*parts))
+        path = str(Path(store).expanduser().absolute().joinpath(*parts))
+        if refused := sorted(_REFUSED.intersection(path)):
+            raise InvalidArgument(
+                f"the store cannot be in {path}: Delta tables do not bear {' '.join(refused)} in their path; "
+                "set ML_PIPELINE_ROOT_DIR or ML_PIPELINE_STORE_URI to another",
+                path=path,
+            )
+        return path
     return "/".join([store.rstrip("/"), *parts])
 
 

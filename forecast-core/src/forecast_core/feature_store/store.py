@@ -66,6 +66,7 @@ class FeatureStore:
             InvalidArgument: If the frame is not exactly OBSERVATIONS, a value is missing or not finite, a key comes
                 twice, or an hour is outside the window. Nothing is stored then.
         """
+        window = checks.plain_window(window)
         given = checks.within(checks.strict_frame(frame, OBSERVATIONS, key=KEY), window)
         ingests.record_text(record)
         group, moment = self._group(dataset, feature_group_version), as_utc(known_at)
@@ -81,7 +82,7 @@ class FeatureStore:
         """
         group, snapshot = self._existing(dataset, feature_group_version)
         with storage_errors(group.uri):
-            return observations.read(snapshot, window=window, known_at=as_utc(known_at))
+            return observations.read(snapshot, window=checks.plain_window(window), known_at=as_utc(known_at))
 
     def latest_ingest(
         self, *, feature_group_version: int, dataset: str | None = None, window_end: datetime | None = None
@@ -130,7 +131,7 @@ class FeatureStore:
             NotFoundError: If there is no such feature view.
             WindowError: If nothing was known of the window; the message says of which hours something was.
         """
-        view, moment = self.feature_view(feature_view_version), as_utc(known_at)
+        view, moment, window = self.feature_view(feature_view_version), as_utc(known_at), checks.plain_window(window)
         group, snapshot = self._existing(view.dataset, view.feature_group_version)
         with storage_errors(group.uri):
             frame = observations.read(snapshot, window=window, known_at=moment)
