@@ -18,15 +18,16 @@ class ForecasterConfig:
 
     timezone: str = "Europe/Copenhagen"  # whose days and weeks people live by
     history_days: int = 90  # older observations are not looked at: bounds time and memory
-    day_decay: float = 0.9  # weight of a day in the seasonal base, against that of the day after
+    day_decay: float = 0.7  # weight of a day in the seasonal base, against that of the day after
     other_day_weight: float = 0.03  # weight in the seasonal base of days of another type (workday, Saturday, Sunday)
     origin_decay: float = 0.93  # weight of a training origin, against that of the origin a day later
-    ridge_penalty: float = 0.003
+    ridge_penalty: float = 0.03
     ridge_rounds: int = 8  # rounds of reweighting that turn least squares into least absolute errors
-    trees: int = 200
-    learning_rate: float = 0.05
+    bags: int = 2  # independently grown models of boosted trees, averaged
+    trees: int = 100  # in each of them
+    learning_rate: float = 0.1
     num_leaves: int = 15
-    min_data_in_leaf: int = 30
+    min_data_in_leaf: int = 50
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.7
     trees_weight: float = 0.5  # share of the trees in the blend, the rest is the ridge's; 0 fits no trees
@@ -40,6 +41,7 @@ class ForecasterConfig:
             "origin_decay": (0.01, 1),
             "ridge_penalty": (1e-9, 1e6),
             "ridge_rounds": (1, 100),
+            "bags": (1, 100),
             "trees": (1, 10_000),
             "learning_rate": (1e-4, 1),
             "num_leaves": (2, 4096),
@@ -55,7 +57,7 @@ class ForecasterConfig:
                 raise InvalidArgument(f"{name} must be from {low} to {high}, not {value!r}", argument=name, value=value)
         try:
             ZoneInfo(self.timezone)
-        except (OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError) as error:
             raise InvalidArgument(f"timezone {self.timezone!r} is not an IANA name", argument="timezone") from error
 
     def to_dict(self) -> dict[str, Any]:

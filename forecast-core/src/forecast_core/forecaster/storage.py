@@ -19,7 +19,7 @@ from forecast_core.forecaster.members.trees import Trees
 from forecast_core.forecaster.model import Forecaster, Members
 
 FORMAT_VERSION = 1
-MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees.txt"
+MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees-{}.txt"
 
 
 def save(forecaster: Forecaster, directory: Path) -> None:
@@ -29,7 +29,8 @@ def save(forecaster: Forecaster, directory: Path) -> None:
     if members.ridge is not None:
         np.savez(directory / RIDGE, coefficients=members.ridge.coefficients)
     if members.trees is not None:
-        (directory / TREES).write_text(members.trees.text, encoding="utf-8")
+        for bag, text in enumerate(members.trees.texts):
+            (directory / TREES.format(bag)).write_text(text, encoding="utf-8")
     document = {
         "format_version": FORMAT_VERSION,
         "fh": forecaster.fh,
@@ -72,7 +73,8 @@ def _forecaster(document: dict[str, Any], directory: Path) -> Forecaster:
         with np.load(directory / RIDGE, allow_pickle=False) as arrays:
             ridge = Ridge(arrays["coefficients"])
     if "trees" in document["members"]:
-        trees = Trees((directory / TREES).read_text(encoding="utf-8"))
+        bags = range(document["config"]["bags"])
+        trees = Trees(tuple((directory / TREES.format(bag)).read_text(encoding="utf-8") for bag in bags))
     return Forecaster(
         fh=document["fh"],
         config=ForecasterConfig.from_dict(document["config"]),

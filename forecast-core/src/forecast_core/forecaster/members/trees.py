@@ -1,8 +1,11 @@
-"""A member of boosted trees (LightGBM) with absolute loss, one model for all leads and series.
+"""A member of boosted trees (LightGBM) with absolute loss: some bags, each one model for all leads and series.
 
-LightGBM is imported when it is used: that takes half a second.
+Every bag is grown by one thread, several bags at a time: LightGBM's own threads wait for each other at every split,
+which on a busy machine takes ten times the time (docs/decisions/0003-forecaster.md). LightGBM is imported when it is
+used: that takes half a second.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,42 +20,41 @@ from forecast_core.metrics import FloatArray
 
 @dataclass(frozen=True)
 class Trees:
-    """A booster as LightGBM's own text, which holds numbers only."""
+    """Boosters as LightGBM's own text, which holds numbers only; their mean is the forecast."""
 
-    text: str
+    texts: tuple[str, ...]
 
     @cached_property
-    def _booster(self) -> Any:
+    def _boosters(self) -> list[Any]:
         import lightgbm
 
-        return lightgbm.Booster(model_str=self.text)
+        return [lightgbm.Booster(model_str=text) for text in self.texts]
 
     def predict(self, features: Block) -> FloatArray:
         """Return the residual to the seasonal base, relative to the level, as [lead, series]."""
         rows = features.x.reshape(-1, features.x.shape[-1])
-        # One thread: for some thousand rows more cost more than they bring.
-        predicted = self._booster.predict(rows, num_threads=1)
-        return np.asarray(predicted, dtype=np.float64).reshape(features.base.shape)
+        predicted = [booster.predict(rows, num_threads=1) for booster in self._boosters]
+        return np.asarray(np.mean(predicted, axis=0).reshape(features.base.shape))
 
 
 def fit(training: TrainingSet, *, config: ForecasterConfig, threads: int) -> Trees:
     """Fit on the rows that were observed; the same input gives the same trees, whatever ``threads`` is."""
-    import lightgbm
-
     observed = training.weight > 0
-    parameters = _parameters(config, threads)
-    data = lightgbm.Dataset(
-        training.x[observed],
-        training.y[observed],
-        weight=training.weight[observed],
-        feature_name=list(NAMES),
-        params=parameters,
-    )
-    booster = lightgbm.train(parameters, data, num_boost_round=config.trees)
-    return Trees(booster.model_to_string())
+    rows = (training.x[observed], training.y[observed], training.weight[observed])
+
+    def grow(bag: int) -> str:
+        import lightgbm
+
+        parameters = _parameters(config, seed=config.seed + bag)
+        data = lightgbm.Dataset(rows[0], rows[1], weight=rows[2], feature_name=list(NAMES), params=parameters)
+        text: str = lightgbm.train(parameters, data, num_boost_round=config.trees).model_to_string()
+        return text
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        return Trees(tuple(pool.map(grow, range(config.bags))))
 
 
-def _parameters(config: ForecasterConfig, threads: int) -> dict[str, Any]:
+def _parameters(config: ForecasterConfig, *, seed: int) -> dict[str, Any]:
     return {
         "objective": "l1",
         "learning_rate": config.learning_rate,
@@ -63,8 +65,8 @@ def _parameters(config: ForecasterConfig, threads: int) -> dict[str, Any]:
         "bagging_freq": 1,
         "lambda_l2": 1.0,
         "max_bin": 63,
-        "seed": config.seed,
-        "num_threads": threads,
+        "seed": seed,
+        "num_threads": 1,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,
