@@ -20,6 +20,7 @@ from forecast_core.window import Window
 Archive = Callable[[pl.DataFrame], str]
 REFERENCE = datetime(2023, 2, 4, 16, 30, tzinfo=UTC)
 HOUR = pl.col("HourUTC")
+FIRST = pl.int_range(pl.len()) < 1
 
 
 def stored(settings: Settings, window: Window, dataset: str = "ConsumptionDE35Hour") -> pl.DataFrame:
@@ -74,6 +75,21 @@ def test_the_same_run_again_gives_the_same_and_stores_nothing_more(
     assert pipeline.run(REFERENCE, 15, 1, url, settings=settings) == first
     assert_frame_equal(stored(settings, window), before)
     assert files(observations) == written
+
+
+def test_a_changed_value_is_a_revision_later_and_a_conflict_at_the_same_reference(
+    rows: pl.DataFrame, archive: Archive, settings: Settings, window: Window
+) -> None:
+    pipeline.run(REFERENCE, 15, 1, archive(rows), settings=settings)
+    before = stored(settings, window)
+    url = archive(rows.with_columns(pl.when(FIRST).then(77).otherwise("TotalCon").alias("TotalCon")))
+    again = pipeline.run(REFERENCE, 15, 1, url, settings=settings)
+    assert again["conflicting"] == 1
+    assert again["warnings"] == ["1 values differ from those stored for the same reference time; the stored ones stay"]
+    # An hour later the window has moved by an hour, of which the file has no data.
+    later = pipeline.run(REFERENCE + timedelta(hours=1), 15, 1, url, settings=settings)
+    assert (later["new"], later["revised"], later["conflicting"]) == (0, 1, 0)
+    assert_frame_equal(stored(settings, window), before)
 
 
 def test_a_time_in_any_form_and_numbers_as_text_give_the_same_run(
@@ -141,7 +157,6 @@ def test_a_window_outside_the_data_is_refused_and_says_which_the_data_have(
     assert files(settings.root) == []
 
 
-FIRST = pl.int_range(pl.len()) < 1
 ALTERATIONS: dict[str, tuple[pl.Expr, str]] = {
     "area": (
         pl.when(FIRST).then(pl.lit("DK")).otherwise("PriceArea").alias("PriceArea"),

@@ -94,6 +94,10 @@ def run(
         record=facts,
     )
     _took("load", begun)
+    if counts.conflicting:
+        warnings.append(
+            f"{counts.conflicting} values differ from those stored for the same reference time; the stored ones stay"
+        )
     for warning in warnings:
         logger.warning("%s: %s", url, warning)
     stored = {"rows": counts.rows, "new": counts.new, "revised": counts.revised, "vanished": counts.vanished}
