@@ -53,19 +53,9 @@ class System:
 
     def ingest(self, reference: datetime, *, days: int = 16) -> dict[str, Any]:
         """Do what the feature pipeline does at ``reference``; return what the tasks after it are given."""
-        store = FeatureStore(self.settings)
         window = Window.before(reference, days_delay=1, days_export=days)
-        frame = demo.observations(window.start, window.end, known_at=reference)
-        few = frame.filter(pl.col("area") == "DK1", pl.col("consumer_type").is_in(["111", "121", "215"]))
-        store.ingest(
-            few,
-            dataset="demo",
-            feature_group_version=1,
-            window=window,
-            known_at=reference,
-            url="demo://denmark",
-            record={},
-        )
+        self.ingest_window(window.start, window.end, known_at=reference)
+        store = FeatureStore(self.settings)
         view = store.create_feature_view(dataset="demo", feature_group_version=1)
         dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=reference)
         return {
@@ -74,6 +64,19 @@ class System:
             "start_datetime": f"{window.start:{DATETIME_FORMAT}}",
             "end_datetime": f"{window.end:{DATETIME_FORMAT}}",
         }
+
+    def ingest_window(self, start: datetime, end: datetime, *, known_at: datetime) -> None:
+        """Store what the demo says of a window at ``known_at``."""
+        frame = demo.observations(start, end, known_at=known_at)
+        FeatureStore(self.settings).ingest(
+            frame.filter(pl.col("area") == "DK1", pl.col("consumer_type").is_in(["111", "121", "215"])),
+            dataset="demo",
+            feature_group_version=1,
+            window=Window(start, end),
+            known_at=known_at,
+            url="demo://denmark",
+            record={},
+        )
 
 
 @pytest.fixture

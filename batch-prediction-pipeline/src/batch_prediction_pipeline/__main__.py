@@ -1,0 +1,49 @@
+"""The pipeline from a shell: ``python -m batch_prediction_pipeline predict --help``."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from batch_prediction_pipeline import batch, monitoring
+from forecast_core.errors import ForecastSystemError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    step = options.pop("step")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        result = step(**options)
+    except ForecastSystemError as error:
+        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+        return 1
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m batch_prediction_pipeline", description=__doc__)
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    predict = steps.add_parser("predict", help="forecast every series and archive the forecasts")
+    predict.set_defaults(step=batch.predict)
+    predict.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
+    for name, meaning in (
+        ("model-version", "default: the newest"),
+        ("feature-view-version", "default: that of the model"),
+        ("start-datetime", "first hour of the history (default: that of the newest ingest)"),
+        ("end-datetime", "first hour to forecast (default: the end of the newest ingest)"),
+        ("reference-datetime", "history as known at this time (default: that of the ingest)"),
+    ):
+        predict.add_argument(f"--{name}", help=meaning)
+    monitor = steps.add_parser("monitor", help="score the archived forecasts of the last week")
+    monitor.set_defaults(step=monitoring.compute)
+    monitor.add_argument("--feature-view-version", required=True, metavar="N")
+    monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the newest ingest")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Batch prediction: forecast every series with one model version, and archive the forecasts with what made them."""
+
+import logging
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
+from forecast_core import forecaster, tracking
+from forecast_core.arguments import moment, whole_number
+from forecast_core.errors import WindowError
+from forecast_core.feature_store import FeatureStore, FeatureView
+from forecast_core.forecasts import ForecastArchive
+from forecast_core.schema import FORECASTS, KEY, SERIES
+from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT, Window
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_SERIES: Final = 3
+_SAMPLE_HOURS: Final = 3
+
+
+def predict(
+    fh: int | str = 24,
+    feature_view_version: int | str | None = None,
+    model_version: int | str | None = None,
+    start_datetime: datetime | str | None = None,
+    end_datetime: datetime | str | None = None,
+    *,
+    reference_datetime: datetime | str | None = None,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """Forecast the hours [end, end + fh) for every series observed in [start, end), and archive the forecasts.
+
+    The archive has one forecast per feature view, reference time, series and hour: the same again changes nothing,
+    another model version at the same reference time takes the place of the one before.
+
+    Args:
+        fh: Hours to forecast, at most those that the model was trained for.
+        feature_view_version: As ``feature_view.create`` returned it; default that of the model.
+        model_version: As ``train.from_best_config`` returned it; default the newest.
+        start_datetime: First hour of the history; naive is UTC, text is ISO; default that of the newest ingest.
+        end_datetime: The hour after the last of the history; default that of the newest ingest.
+        reference_datetime: The history is as known at this time; default that of the newest ingest whose window ends
+            at ``end_datetime``.
+        settings: Where things are; default from the environment.
+
+    Returns:
+        Plain JSON: counts, the hours, the versions, how many forecasts are of which quality, and a sample of them.
+
+    Raises:
+        InvalidArgument: If an argument cannot be read, or versions do not belong together.
+        NotFoundError: If a version does not exist; the message names those that do.
+        WindowError: If nothing was known of [start, end) at the reference time.
+        StorageError: If the stores cannot be read or written now.
+        TrackingError: If the tracking database cannot be read now.
+    """
+    settings = settings or Settings()
+    hours, store = whole_number("fh", fh, least=1), FeatureStore(settings)
+    if feature_view_version is not None:
+        store.feature_view(whole_number("feature_view_version", feature_view_version, least=1))
+    model = model_for(settings, model_version, feature_view_version)
+    view = store.feature_view(int(model.tags["feature_view_version"]))
+    window = _window(store, view, start_datetime, end_datetime)
+    reference = reference_for(store, view, reference_datetime, window_end=window.end)
+    history = _history(store, view, window, reference)
+    fitted = forecaster.load(tracking.download_model(settings, model))
+    predictions = fitted.predict(history, end=window.end, fh=hours)
+    forecasts = predictions.with_columns(
+        pl.lit(reference, FORECASTS["reference_datetime"]).alias("reference_datetime"),
+        pl.lit(view.version, pl.Int64).alias("feature_view_version"),
+        pl.lit(int(model.tags["training_dataset_version"]), pl.Int64).alias("training_dataset_version"),
+        pl.lit(model.version, pl.Int64).alias("model_version"),
+    ).select(FORECASTS.names())
+    rows = ForecastArchive(settings).write(forecasts)
+    quality = dict(forecasts["quality"].value_counts().sort("quality").iter_rows())
+    logger.info("archived %d forecasts from %s on: %s", rows, window.end, quality)
+    return {
+        "rows": rows,
+        "series": forecasts.select(SERIES).n_unique(),
+        "hours": hours,
+        "reference_datetime": reference.strftime(DATETIME_FORMAT),
+        "first_hour": _text(forecasts["datetime_utc"].min()),
+        "last_hour": _text(forecasts["datetime_utc"].max()),
+        "quality": quality,
+        "feature_view_version": view.version,
+        "training_dataset_version": int(model.tags["training_dataset_version"]),
+        "model_version": model.version,
+        "sample": sample(forecasts),
+    }
+
+
+def _window(store: FeatureStore, view: FeatureView, start: datetime | str | None, end: datetime | str | None) -> Window:
+    if start is None or end is None:
+        newest = newest_ingest(store, view).window
+        start, end = start or newest.start, end or newest.end
+    return Window(moment("start_datetime", start), moment("end_datetime", end))
+
+
+def _history(store: FeatureStore, view: FeatureView, window: Window, reference: datetime) -> pl.DataFrame:
+    history = store.read(
+        dataset=view.dataset, feature_group_version=view.feature_group_version, window=window, known_at=reference
+    )
+    if history.is_empty():
+        newest = newest_ingest(store, view)
+        raise WindowError(
+            f"as known at {_text(reference)}, {view.dataset} has no value from {_text(window.start)} up to "
+            f"{_text(window.end)} UTC; the newest ingest, known at {_text(newest.known_at)}, has "
+            f"{_text(newest.window.start)} up to {_text(newest.window.end)}: ask for that, or ingest this window",
+            window=window,
+            reference_datetime=reference,
+        )
+    return history
+
+
+def sample(forecasts: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the first hours of the largest series, largest first, as plain JSON."""
+    sizes = forecasts.group_by(SERIES).agg(pl.col("energy_consumption").mean().alias("size"))
+    largest = sizes.sort("size", *SERIES, descending=[True, False, False]).head(_SAMPLE_SERIES).with_row_index("rank")
+    first = forecasts.sort(KEY).group_by(SERIES, maintain_order=True).head(_SAMPLE_HOURS)
+    shown = first.join(largest, on=SERIES).sort("rank", "datetime_utc")
+    columns = (*KEY, "energy_consumption", "q10", "q90", "quality")
+    return shown.select(columns).with_columns(pl.col("datetime_utc").dt.strftime(DATETIME_FORMAT)).to_dicts()
+
+
+def _text(moment_: Any) -> str:
+    return str(moment_.strftime(DATETIME_FORMAT))

@@ -1,0 +1,126 @@
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from batch_prediction_pipeline import batch
+from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.forecasts import ForecastArchive
+from forecast_core.schema import FORECASTS
+
+REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
+FIRST_HOUR = datetime(2023, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def given(system: Any, register: Any) -> dict[str, Any]:
+    """The arguments that a DAG has after training at ``REFERENCE``."""
+    made = system.ingest(REFERENCE)
+    return {"model_version": register(made.pop("training_dataset_version"), at=REFERENCE), **made}
+
+
+def _archived(system: Any) -> Any:
+    return ForecastArchive(system.settings).read(feature_view_version=1)
+
+
+def test_every_series_has_a_forecast_for_every_hour_with_what_made_it(system: Any, given: dict[str, Any]) -> None:
+    result = batch.predict(24, **given, settings=system.settings)
+    archived = _archived(system)
+    assert archived.schema == FORECASTS
+    assert (result["rows"], result["series"], result["hours"]) == (72, 3, 24) == (archived.height, 3, 24)
+    assert result["reference_datetime"] == "2023-02-01 12:00"
+    assert (result["first_hour"], result["last_hour"]) == ("2023-01-31 12:00", "2023-02-01 11:00")
+    assert result["quality"] == {"model": 72}
+    provenance = archived.select("reference_datetime", "model_version", "training_dataset_version").unique().rows()
+    assert provenance == [(REFERENCE, given["model_version"], 1)]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_the_sample_is_the_first_hours_of_the_largest_series(system: Any, given: dict[str, Any]) -> None:
+    sample = batch.predict(**given, settings=system.settings)["sample"]
+    assert [row["datetime_utc"] for row in sample[:3]] == ["2023-01-31 12:00", "2023-01-31 13:00", "2023-01-31 14:00"]
+    means = _archived(system).group_by("consumer_type").agg(pl.col("energy_consumption").mean())
+    sizes = means.sort("energy_consumption", descending=True)
+    assert [row["consumer_type"] for row in sample[::3]] == sizes["consumer_type"].to_list()
+    assert all(row["q10"] <= row["energy_consumption"] <= row["q90"] for row in sample)
+
+
+def test_predicting_twice_leaves_the_archive_as_it_was(system: Any, given: dict[str, Any]) -> None:
+    first, before = batch.predict(**given, settings=system.settings), _archived(system)
+    files = sorted(path.name for path in (system.settings.root / "store" / "forecasts").rglob("*.json"))
+    assert batch.predict(**given, settings=system.settings) == first
+    assert _archived(system).equals(before)
+    assert sorted(path.name for path in (system.settings.root / "store" / "forecasts").rglob("*.json")) == files
+
+
+def test_times_may_be_naive_or_text_and_versions_text(system: Any, given: dict[str, Any]) -> None:
+    as_text = batch.predict("24", "1", str(given["model_version"]), **_times(given), settings=system.settings)
+    naive = {name: datetime.strptime(value, "%Y-%m-%d %H:%M") for name, value in _times(given).items()}  # noqa: DTZ007  -- as users' DAGs give them
+    assert batch.predict(24, 1, given["model_version"], **naive, settings=system.settings) == as_text
+
+
+def _times(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in ("start_datetime", "end_datetime")}
+
+
+def test_without_arguments_the_newest_model_and_ingest_are_used_and_named(system: Any, given: dict[str, Any]) -> None:
+    result = batch.predict(settings=system.settings)
+    assert result == batch.predict(**given, settings=system.settings)
+
+
+def test_the_reference_is_that_of_the_ingest_of_this_window_not_the_newest(system: Any, given: dict[str, Any]) -> None:
+    system.ingest(REFERENCE + timedelta(hours=3))
+    assert batch.predict(**given, settings=system.settings)["reference_datetime"] == "2023-02-01 12:00"
+
+
+def test_a_forecast_sees_no_observation_that_became_known_later(system: Any, given: dict[str, Any]) -> None:
+    alone = batch.predict(**given, settings=system.settings)
+    before = _archived(system)
+    # The same hours as a month later: missing values have come, wrong ones were restated.
+    window = {name: datetime.fromisoformat(value).replace(tzinfo=UTC) for name, value in _times(given).items()}
+    system.ingest_window(window["start_datetime"], window["end_datetime"], known_at=REFERENCE + timedelta(days=45))
+    again = batch.predict(**given, reference_datetime=REFERENCE, settings=system.settings)
+    assert again == alone
+    assert _archived(system).equals(before)
+
+
+def test_a_model_version_that_does_not_exist_is_an_error_that_names_those_that_do(
+    system: Any, given: dict[str, Any]
+) -> None:
+    with pytest.raises(NotFoundError, match="no model version 99; registered: 1 "):
+        batch.predict(**{**given, "model_version": 99}, settings=system.settings)
+    with pytest.raises(NotFoundError, match=r"no feature view version 99; there are \[1\]"):
+        batch.predict(**{**given, "feature_view_version": 99}, settings=system.settings)
+
+
+def test_with_no_model_at_all_training_is_asked_for(system: Any) -> None:
+    with pytest.raises(NotFoundError, match="there is no model yet: run training_pipeline"):
+        batch.predict(settings=system.settings)
+
+
+def test_a_window_of_which_nothing_is_known_names_the_one_that_is(system: Any, given: dict[str, Any]) -> None:
+    past = {"start_datetime": "2022-01-01 00:00", "end_datetime": "2022-01-31 00:00"}
+    with pytest.raises(WindowError, match=r"has no value from 2022-01-01 00:00 .* up to 2023-01-31 12:00"):
+        batch.predict(**{**given, **past}, settings=system.settings)
+    assert _archived(system).is_empty()
+
+
+@pytest.mark.parametrize(
+    "argument", [{"fh": "soon"}, {"fh": 25}, {"start_datetime": "tomorrow"}, {"model_version": "latest"}]
+)
+def test_arguments_that_cannot_be_used_are_refused(
+    system: Any, given: dict[str, Any], argument: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgument):
+        batch.predict(**{**given, **argument}, settings=system.settings)
+    assert _archived(system).is_empty()
+
+
+def test_a_locked_tracking_database_is_a_tracking_error(system: Any, given: dict[str, Any]) -> None:
+    with closing(sqlite3.connect(system.settings.root / "mlflow.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TrackingError, match="database is locked"):
+            batch.predict(**given, settings=system.settings)
