@@ -16,13 +16,13 @@ fi
 repository="$(cd "$(dirname "$0")/.." && pwd)"
 root="${ML_PIPELINE_ROOT_DIR:-$repository/.energy}"
 [[ "$root" = /* ]] || root="$repository/$root"
-tools="$root/venvs/deploy/bin"
+tools="${ML_PIPELINE_TOOLS_DIR:-$root/venvs/deploy/bin}"
 [[ -x "$tools/poetry" ]] || { echo "error: the deploy tools are not set up: run \`make setup\` first" >&2; exit 1; }
 publication() { PYTHONPATH="$repository/deploy" "$tools/python" -m local_stack.publication "$@"; }
 
-export POETRY_REPOSITORIES_MY_PYPI_URL="http://127.0.0.1:${ML_PIPELINE_INDEX_PORT:-8090}"
+export POETRY_REPOSITORIES_MY_PYPI_URL="${ML_PIPELINE_INDEX_URL:-http://127.0.0.1:${ML_PIPELINE_INDEX_PORT:-8090}}"
 export POETRY_HTTP_BASIC_MY_PYPI_USERNAME="ml-pipeline"
-POETRY_HTTP_BASIC_MY_PYPI_PASSWORD="$(cat "$root/secrets/index-password")"
+POETRY_HTTP_BASIC_MY_PYPI_PASSWORD="$(cat "${ML_PIPELINE_SECRETS_DIR:-$root/secrets}/index-password")"
 export POETRY_HTTP_BASIC_MY_PYPI_PASSWORD
 export POETRY_CACHE_DIR="$root/cache/poetry" POETRY_CONFIG_DIR="$root/cache/poetry-config" POETRY_VIRTUALENVS_CREATE=false
 export PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring

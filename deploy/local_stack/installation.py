@@ -59,18 +59,23 @@ def install_pipelines(layout: Layout) -> None:
 def create_databases(layout: Layout) -> None:
     """Create or upgrade Airflow's database, the tracking database and the Delta tables, side by side."""
     airflow = [str(layout.executable("airflow", "airflow")), "db", "migrate"]
-    stores = [str(layout.executable("pipelines", "python")), "-c", CREATE_STORES]
     state = (REPOSITORY / "airflow" / "uv.lock").read_bytes() + (layout.deployed / "variables.json").read_bytes()
     if _is_current(layout.databases_marker, state):
         return
     with ThreadPoolExecutor() as pool:
         jobs = [
             pool.submit(run_logged, layout, "airflow-database", airflow, airflow_settings.environment(layout)),
-            pool.submit(run_logged, layout, "stores", stores, process_environment(layout)),
+            pool.submit(create_stores, layout),
         ]
     for job in jobs:
         job.result()
     _mark(layout.databases_marker, state)
+
+
+def create_stores(layout: Layout) -> None:
+    """Create or upgrade the tracking database and the Delta tables."""
+    command = [str(layout.executable("pipelines", "python")), "-c", CREATE_STORES]
+    run_logged(layout, "stores", command, process_environment(layout))
 
 
 def run_logged(layout: Layout, name: str, command: list[str], environment: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +45,15 @@ class Layout:
     airflow_port: int
     database_uri: str | None
     dags: Path
+    index_elsewhere: str | None = None
+    secrets_elsewhere: Path | None = None
 
     @classmethod
     def from_environment(cls) -> "Layout":
         """Read ``ML_PIPELINE_ROOT_DIR``, ``…_INDEX_PORT``, ``…_AIRFLOW_PORT``, ``…_DATABASE_URI``, ``…_DAGS_DIR``.
+
+        Where another host serves the index, as among containers, ``…_INDEX_URL`` is its address and ``…_SECRETS_DIR``
+        the folder of its passwords; one machine needs neither.
 
         Raises:
             SetupError: If a port is not a port.
@@ -59,12 +65,14 @@ class Layout:
             airflow_port=_port("ML_PIPELINE_AIRFLOW_PORT", 8080),
             database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
             dags=REPOSITORY / (os.environ.get("ML_PIPELINE_DAGS_DIR") or "airflow/dags"),
+            index_elsewhere=os.environ.get("ML_PIPELINE_INDEX_URL") or None,
+            secrets_elsewhere=Path(folder) if (folder := os.environ.get("ML_PIPELINE_SECRETS_DIR")) else None,
         )
 
     @property
     def secrets(self) -> Path:
         """Folder of passwords and keys, mode 700."""
-        return self.root / "secrets"
+        return self.secrets_elsewhere or self.root / "secrets"
 
     @property
     def logs(self) -> Path:
@@ -108,7 +116,7 @@ class Layout:
     @property
     def index_url(self) -> str:
         """Address of the private index, without credentials."""
-        return f"http://127.0.0.1:{self.index_port}"
+        return self.index_elsewhere or f"http://127.0.0.1:{self.index_port}"
 
     @property
     def airflow_url(self) -> str:
@@ -116,7 +124,9 @@ class Layout:
         return f"http://127.0.0.1:{self.airflow_port}"
 
     def executable(self, environment: str, name: str) -> Path:
-        """Return the path of a program in one of the stack's virtual environments."""
+        """Return the path of a program in one of the stack's virtual environments; ``deploy`` is the running one."""
+        if environment == "deploy":
+            return Path(sys.prefix) / "bin" / name
         return self.root / "venvs" / environment / "bin" / name
 
 
