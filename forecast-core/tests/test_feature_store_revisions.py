@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from forecast_core.window import HOUR, Window
 START = datetime(2022, 12, 31, 22, tzinfo=UTC)
 """Hours on both sides of a day's, a month's and a year's end."""
 SERIES = (("DK1", "111"), ("DK2", "112"))
-HOURS = 4
+HOURS = 3
 TIMES = tuple(START + timedelta(days=20, minutes=30 * step, microseconds=step) for step in range(6))
 
 Values = dict[tuple[str, str, datetime], float]
@@ -65,7 +66,7 @@ def said(draw: st.DrawFn) -> Said:
     return Said(window, draw(st.sampled_from(TIMES)), {k: v for k, v in drawn.items() if v is not None})
 
 
-@given(st.lists(said(), min_size=1, max_size=8))
+@given(st.lists(said(), min_size=4, max_size=9))
 @settings(max_examples=40, deadline=None, database=None)
 def test_planned_rows_give_the_state_of_the_oracle_as_of_every_time(ingests: list[Said]) -> None:
     stored = pl.DataFrame(schema=revisions.REVISIONS)
@@ -80,7 +81,8 @@ def test_planned_rows_give_the_state_of_the_oracle_as_of_every_time(ingests: lis
             coverage=coverage.filter(pl.col("known_at") >= each.known_at),
         )
         asked = (each.window.start, each.window.hours, each.known_at)
-        stored = pl.concat([stored, rows])
+        # The newest first: no result depends on the order of rows.
+        stored = pl.concat([rows, stored])
         coverage = pl.concat([coverage, pl.DataFrame([asked], schema=revisions.COVERAGE, orient="row")])
     for known_at in TIMES:
         state = revisions.as_known_at(stored.lazy(), known_at).collect()
@@ -151,8 +153,8 @@ def test_only_changes_are_stored(tmp_path: Path) -> None:
 
 def test_an_ingest_put_in_between_does_not_change_what_was_known_later(tmp_path: Path) -> None:
     store = store_at(tmp_path)
-    ingest(store, one(TIMES[0], 1.0))
-    ingest(store, one(TIMES[4], 1.0))
+    for known_at in (TIMES[0], TIMES[4], TIMES[5]):
+        ingest(store, one(known_at, 1.0))
     assert ingest(store, one(TIMES[2], 7.0)) == IngestCounts(2, 0, 2, 0, 0)
     seen = [read(store, known_at)["energy_consumption"].to_list() for known_at in TIMES]
     assert seen == [[1.0, 1.0]] * 2 + [[7.0, 7.0]] * 2 + [[1.0, 1.0]] * 2
@@ -171,6 +173,20 @@ def test_of_two_values_for_the_same_time_the_first_stays_and_the_other_is_counte
     ingest(store, one(TIMES[0], 1.0, hours=1))
     assert ingest(store, one(TIMES[0], 5.0, hours=2)) == IngestCounts(2, 1, 0, 0, 1)
     assert read(store, TIMES[0])["energy_consumption"].to_list() == [1.0, 5.0]
+
+
+@pytest.mark.parametrize("marker_first", [True, False])
+def test_of_a_value_and_its_absence_at_the_same_time_the_value_counts(*, marker_first: bool) -> None:
+    key = ("DK1", "111", START)
+    both = [(*key, None, TIMES[1]), (*key, 5.0, TIMES[1])]
+    counts, rows = revisions.plan(
+        one(TIMES[2], 5.0, hours=1).frame(),
+        window=Window(START, START + HOUR),
+        known_at=TIMES[2],
+        stored=pl.DataFrame(both if marker_first else both[::-1], schema=revisions.REVISIONS, orient="row"),
+        coverage=pl.DataFrame(schema=revisions.COVERAGE),
+    )
+    assert (counts, rows.height) == (IngestCounts(1, 0, 0, 0, 0), 0)
 
 
 def test_a_reader_keeps_its_version_while_others_write(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ An ingest at ``known_at`` gives, for each key in its window, a value or nothing.
 value or absence, and only changes of state are stored: a row where the state differs from that at the ingest before,
 with null for "asked, and absent". Before the first ingest a key is absent. When a change is put in between two ingests
 that were there before, the later one, if it stored nothing, gets a row with the state that it had implicitly.
-docs/decisions says why.
+Why: docs/decisions/0003-observations-as-changes-of-state.md.
 """
 
 from dataclasses import dataclass
