@@ -20,9 +20,9 @@ class Range:
 
 
 SPACE: Final = {
-    "day_decay": Range(0.75, 0.99),
+    "day_decay": Range(0.5, 0.99),
     "other_day_weight": Range(0.003, 0.3, log=True),
-    "origin_decay": Range(0.85, 1.0),
+    "origin_decay": Range(0.8, 1.0),
     "ridge_penalty": Range(1e-4, 0.3, log=True),
     "trees": Range(50, 400),
     "learning_rate": Range(0.02, 0.2, log=True),

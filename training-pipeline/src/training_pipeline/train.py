@@ -63,8 +63,8 @@ def from_best_config(
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
         if registered:
             logger.info("model version %d was made of just this", registered[0].version)
-            return _report(registered[0])
-        return _report(_register(settings, task, choice, fingerprint))
+            return _report(registered[0], choice)
+        return _report(_register(settings, task, choice, fingerprint), choice)
 
 
 def _fingerprint(task: Task, choice: Choice) -> str:
@@ -132,13 +132,16 @@ def _provenance(task: Task, choice: Choice, measures: dict[str, Any]) -> dict[st
     }
 
 
-def _report(model: ModelVersion) -> dict[str, Any]:
-    """Return a version's facts as they were registered: the same for whoever asks again."""
+def _report(model: ModelVersion, choice: Choice) -> dict[str, Any]:
+    """Return a version's facts as they were registered, and where this call has its configuration from.
+
+    A search may end at the default: the version is then the one that was trained before it.
+    """
     tags = model.tags
     return {
         "model_version": model.version,
         "metrics": json.loads(tags["metrics"]),
-        "config_source": tags["config_source"],
+        "config_source": choice.source,
         "config": json.loads(tags["config"]),
         "fh": int(tags["fh"]),
         "feature_view_version": int(tags["feature_view_version"]),

@@ -1,0 +1,205 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forecast_core import forecaster, tracking
+from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.settings import Settings
+from training_pipeline import best_config, hyperparameter_tuning, train
+from training_pipeline.search_space import SPACE, config_at, default_point
+from training_pipeline.utils import check_if_artifact_exists
+
+REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
+
+
+def _tune(system: Any, made: dict[str, Any], **options: Any) -> dict[str, Any]:
+    versions = {name: made[name] for name in ("feature_view_version", "training_dataset_version")}
+    return hyperparameter_tuning.run(24, **versions, **{"trials": 3, **options}, settings=system.settings)
+
+
+def _train(system: Any, made: dict[str, Any]) -> dict[str, Any]:
+    versions = {name: made[name] for name in ("feature_view_version", "training_dataset_version")}
+    return train.from_best_config(24, **versions, settings=system.settings)
+
+
+def _trial_runs(settings: Settings, sweep_id: str) -> list[tracking.Run]:
+    return tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
+
+
+def test_the_default_is_inside_the_space_that_is_searched() -> None:
+    assert config_at(default_point()) == forecaster.DEFAULT
+    for name, value in default_point().items():
+        assert SPACE[name].low <= value <= SPACE[name].high, name
+
+
+def test_a_search_tries_the_default_first_and_is_no_worse_than_it(
+    system: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        result = _tune(system, system.ingest(REFERENCE))
+    assert result["trials"] == 3
+    runs = _trial_runs(system.settings, result["sweep_id"])
+    assert [run.tags["trial"] for run in runs] == ["0", "1", "2"]
+    [parent] = tracking.find_runs(system.settings, {"artifact": "sweep"})
+    assert {run.tags["mlflow.parentRunId"] for run in runs} == {parent.run_id}
+    from forecast_core.tracking.creation import client
+
+    first = client(system.settings).get_run(runs[0].run_id).data
+    assert {name: json.loads(value) for name, value in first.params.items()} == default_point()
+    assert result["best_value"] <= first.metrics["objective"]
+    assert sum("trial" in message and "best" in message for message in caplog.messages) == 3
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_a_search_that_is_done_is_not_run_again(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    first = _tune(system, made, trials=1)
+    assert _tune(system, made, trials=1) == first
+    assert len(_trial_runs(system.settings, first["sweep_id"])) == 1
+
+
+def test_other_data_another_horizon_or_number_of_trials_are_other_searches(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    later = system.ingest(REFERENCE + timedelta(hours=1))
+    sweeps = {_tune(system, each, trials=1)["sweep_id"] for each in (made, later)}
+    sweeps.add(hyperparameter_tuning.run(12, trials="1", settings=system.settings)["sweep_id"])
+    assert len(sweeps) == 3
+
+
+def test_a_search_out_of_time_ends_with_what_it_has_and_goes_on_when_called_again(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    stopped = _tune(system, made, trials=2, timeout=0)
+    assert stopped["trials"] == 1
+    done = _tune(system, made, trials=2)
+    assert (done["trials"], done["sweep_id"]) == (2, stopped["sweep_id"])
+    assert len(tracking.find_runs(system.settings, {"artifact": "sweep"})) == 1
+
+
+def _killed_after(system: Any, lines: int) -> None:
+    """Run the search of three trials in a process that is killed once the journal has more than ``lines`` lines."""
+    environment = {
+        **os.environ,
+        "ML_PIPELINE_ROOT_DIR": str(system.settings.root),
+        "ML_PIPELINE_TRACKING_URI": system.settings.tracking,
+        "ML_PIPELINE_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "training_pipeline", "tune", "--trials", "3"]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    journals = system.settings.root / "optuna"
+    while process.poll() is None and sum(_lines(each) for each in journals.glob("*.log")) <= lines:
+        time.sleep(0.002)
+    assert process.poll() is None, "the search ended before it was killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def test_a_search_killed_in_any_trial_ends_in_the_same_best_as_one_that_was_not(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    # A trial is about 14 lines: begun, one for each parameter, its measures, its value.
+    for lines in (1, 20):
+        _killed_after(system, lines)
+    [journal] = (system.settings.root / "optuna").glob("*.log")
+    with journal.open("ab") as file:
+        file.write(b'{"op_code": 6, "half a li')
+    lock = journal.with_name(f"{journal.name}.lock")
+    # A killed writer leaves its lock; whether these were writing is chance.
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(journal)
+    resumed = _tune(system, made)
+    assert resumed["trials"] == 3
+    runs = _trial_runs(system.settings, resumed["sweep_id"])
+    assert len(runs) == 3
+    assert {run.status for run in runs} == {"FINISHED"}
+    journal.unlink()
+    _forget_runs(system.settings)
+    assert _tune(system, made) == resumed
+
+
+def _forget_runs(settings: Settings) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(settings.root / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+
+
+def test_two_searches_of_one_sweep_at_once_are_refused(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hyperparameter_tuning, "_OTHER_SEARCH_WAIT", 0.1)
+    made = system.ingest(REFERENCE)
+    sweep = _tune(system, made, trials=1)["sweep_id"]
+    with (
+        tracking.lock(system.settings, f"sweep-{sweep}", wait=0),
+        pytest.raises(TrackingError, match="another process has held"),
+    ):
+        _tune(system, made, trials=1)
+
+
+def test_a_window_too_short_to_compare_in_is_an_error_that_says_what_is_needed(system: Any) -> None:
+    made = system.ingest(REFERENCE, days=1)
+    with pytest.raises(WindowError, match="too short to compare configurations"):
+        _tune(system, made)
+
+
+@pytest.mark.parametrize("argument", [{"trials": 0}, {"trials": "many"}, {"timeout": "soon"}, {"timeout": -1}])
+def test_arguments_that_cannot_be_read_are_refused(system: Any, argument: dict[str, Any]) -> None:
+    made = system.ingest(REFERENCE)
+    with pytest.raises(InvalidArgument, match=next(iter(argument))):
+        _tune(system, made, **argument)
+
+
+def test_the_best_config_is_kept_once_and_training_uses_it_and_says_so(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    assert not check_if_artifact_exists("best_config", settings=system.settings)
+    before = _train(system, made)
+    tuned = _tune(system, made)
+    uploaded = best_config.upload(tuned["sweep_id"], settings=system.settings)
+    assert best_config.upload(tuned["sweep_id"], settings=system.settings) == uploaded
+    [run] = tracking.find_runs(system.settings, {"artifact": "best_config"})
+    [file] = Path(run.artifact_uri.removeprefix("file://")).rglob("best_config.json")
+    assert json.loads(file.read_text())["best_config"] == tuned["best_config"]
+    assert check_if_artifact_exists("best_config", settings=system.settings)
+    after = _train(system, made)
+    assert after["config_source"] == f"best_config from sweep {tuned['sweep_id']}"
+    assert after["config"] == tuned["best_config"]
+    assert (before["model_version"] == after["model_version"]) == (before["config"] == after["config"])
+
+
+def test_training_for_a_past_hour_never_uses_a_later_search(system: Any) -> None:
+    early, middle, late = (system.ingest(REFERENCE + timedelta(hours=step)) for step in range(3))
+    sweep = _tune(system, middle, trials=1)["sweep_id"]
+    best_config.upload(sweep, settings=system.settings)
+    assert _train(system, early)["config_source"] == "default"
+    assert _train(system, middle)["config_source"] == f"best_config from sweep {sweep}"
+    newest = _tune(system, late, trials=2)["sweep_id"]
+    best_config.upload(newest, settings=system.settings)
+    assert _train(system, middle)["config_source"] == f"best_config from sweep {sweep}"
+    assert _train(system, late)["config_source"] == f"best_config from sweep {newest}"
+    shorter = train.from_best_config(12, None, late["training_dataset_version"], settings=system.settings)
+    assert shorter["config_source"] == "default"
+
+
+def test_a_sweep_that_does_not_exist_is_an_error_that_names_those_that_do(system: Any) -> None:
+    with pytest.raises(NotFoundError, match="no finished sweep 'abc'; there are none yet"):
+        best_config.upload("abc", settings=system.settings)
+    sweep = _tune(system, system.ingest(REFERENCE), trials=1)["sweep_id"]
+    with pytest.raises(NotFoundError, match=rf"no finished sweep 'abc'; there are \['{sweep}'\]"):
+        best_config.upload("abc", settings=system.settings)
+
+
+def test_nothing_exists_where_there_is_no_database(tmp_path: Path) -> None:
+    assert not check_if_artifact_exists("best_config", settings=Settings(root_dir=tmp_path))
