@@ -112,7 +112,9 @@ def test_a_constant_series_is_forecast_to_stay_as_it_is(sound):
 
 def test_a_gap_of_a_week_is_bridged(sound):
     odd = odd_series(sound)
-    gap = odd.filter(~pl.col("datetime_utc").is_between(END - timedelta(days=10), END - timedelta(days=3), closed="left"))
+    gap = odd.filter(
+        ~pl.col("datetime_utc").is_between(END - timedelta(days=10), END - timedelta(days=3), closed="left")
+    )
     whole, bridged = forecast_of(sound, odd), forecast_of(sound, gap)
     assert qualities(bridged) == ["model"]
     difference = (whole["energy_consumption"] - bridged["energy_consumption"]).abs().sum()

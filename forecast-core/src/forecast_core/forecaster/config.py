@@ -21,6 +21,7 @@ class ForecasterConfig:
     day_decay: float = 0.7  # weight of a day in the seasonal base, against that of the day after
     other_day_weight: float = 0.03  # weight in the seasonal base of days of another type (workday, Saturday, Sunday)
     origin_decay: float = 0.93  # weight of a training origin, against that of the origin a day later
+    variation_power: float = 1.5  # series weigh by their day-to-day variation to the minus this power
     ridge_penalty: float = 0.03
     ridge_rounds: int = 8  # rounds of reweighting that turn least squares into least absolute errors
     bags: int = 2  # independently grown models of boosted trees, averaged
@@ -39,6 +40,7 @@ class ForecasterConfig:
             "day_decay": (0.01, 1),
             "other_day_weight": (0, 1),
             "origin_decay": (0.01, 1),
+            "variation_power": (0, 4),
             "ridge_penalty": (1e-9, 1e6),
             "ridge_rounds": (1, 100),
             "bags": (1, 100),

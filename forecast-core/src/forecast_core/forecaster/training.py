@@ -65,6 +65,6 @@ def _at(
     y = target / features.level - features.base
     # A series that had said nothing for the last day is not forecast by the model, so not learnt from either.
     alive = features.usable & ~np.isnan(truth[origin - 24 : origin]).all(axis=0)
-    weight = config.origin_decay**age / np.maximum(features.variation, LEAST_VARIATION)
+    weight = config.origin_decay**age * np.maximum(features.variation, LEAST_VARIATION) ** -config.variation_power
     usable = alive & ~np.isnan(y)
     return features.x, np.where(usable, y, 0.0), np.where(usable, weight, 0.0)
