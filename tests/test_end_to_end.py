@@ -36,7 +36,8 @@ FORECAST = ["area", "consumer_type", "datetime_utc", "energy_consumption", "q05"
 
 def forecasts(settings: Settings, reference: datetime) -> pl.DataFrame:
     archive = ForecastArchive(settings)
-    rows = archive.read(feature_view_version=1, reference_from=reference, reference_until=reference)
+    until = reference + timedelta(hours=1)
+    rows = archive.read(feature_view_version=1, reference_from=reference, reference_until=until)
     return rows.select(FORECAST).sort("area", "consumer_type", "datetime_utc")
 
 

@@ -4,6 +4,7 @@ Every pipeline task runs in an environment of its own, made once per deployed ve
 and kept. Nothing of a pipeline is imported here, and Variables are read when a task runs, not when this file is parsed.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Context, Label, RetryDecision, RetryPolicy, TriggerRule, dag, task
 
-TASK_ENVIRONMENTS = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute() / "task-environments"
+ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
 
 # What the pipelines say at the end of an error that running again cannot mend (forecast_core.errors.InputError).
 NOT_WORTH_A_RETRY = "running again will not help]"
@@ -42,7 +43,7 @@ def report_failure(context: Context) -> None:
     at_hand = {name: value for name in upstream if (value := instance.xcom_pull(task_ids=name))}
     facts = {key: value for result in at_hand.values() for key, value in result.items() if key != "sample"}
     reference = context["dag_run"].logical_date or context["dag_run"].run_after
-    instance.log.error(
+    logging.getLogger(__name__).error(
         "%s failed at reference %s: %s. At hand: %s",
         instance.task_id,
         reference,
@@ -58,11 +59,11 @@ def pipeline_task(distribution: str, function: Callable[..., Any], *, limit: tim
     only its own decorators from it.
     """
     decorate = task.virtualenv(
-        requirements=[
-            f"{distribution}=={{{{ var.value.ml_pipeline_version }}}}",
-            "-c {{ var.value.ml_pipeline_constraints }}",
-        ],
-        venv_cache_path=TASK_ENVIRONMENTS,
+        requirements=[f"{distribution}=={{{{ var.value.ml_pipeline_version }}}}"],
+        # Every other package as locked. The lock's digest is the Variable python_virtualenv_operator_cache_key, so that
+        # an environment is made anew when the version or the lock changes.
+        pip_install_options=["--constraint", str(ROOT / "deployed" / "constraints.txt")],
+        venv_cache_path=ROOT / "task-environments",
         system_site_packages=False,
         expect_airflow=False,
         execution_timeout=limit,
@@ -104,6 +105,7 @@ def _run_hyperparameter_tuning(view: dict) -> dict:
         fh=24,
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
+        reference_datetime=view["reference_datetime"],
     )
 
 
@@ -120,6 +122,7 @@ def _train_from_best_config(view: dict) -> dict:
         fh=24,
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
+        reference_datetime=view["reference_datetime"],
     )
 
 

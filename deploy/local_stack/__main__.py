@@ -1,7 +1,6 @@
 """Set up, start, watch and stop the local stack: ``python -m local_stack --help``; ``make`` calls this."""
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -40,9 +39,8 @@ def set_up(layout: Layout) -> None:
         installation.create_databases(layout)
     with step("Airflow told of the deployed version"):
         publication.announce(layout)
-        version = json.loads((layout.deployed / "variables.json").read_text(encoding="utf-8"))["ml_pipeline_version"]
         if not processes.running(layout) & set(processes.AIRFLOW):
-            processes.prune_task_environments(layout, version)
+            processes.prune_task_environments(layout)
 
 
 def start(layout: Layout) -> AirflowApi:

@@ -11,8 +11,10 @@ from local_stack.layout import DISTRIBUTIONS, REPOSITORY, Layout, SetupError, pr
 CREATE_STORES = """
 from forecast_core import tracking
 from forecast_core.feature_store import FeatureStore
+from forecast_core.forecasts import ForecastArchive
 from forecast_core.settings import Settings
 FeatureStore(Settings()).create()
+ForecastArchive(Settings()).create()
 tracking.create(Settings())
 """
 
@@ -50,9 +52,13 @@ def install_pipelines(layout: Layout) -> None:
     run_logged(
         layout, "pipelines-venv", [uv, "venv", "--clear", "--python", python, str(environment_folder)], variables
     )
-    constraints = max(layout.deployed.glob("constraints-*.txt"), key=lambda path: path.stat().st_mtime)
     command = [uv, "pip", "install", "--python", str(layout.executable("pipelines", "python"))]
-    run_logged(layout, "pipelines-install", [*command, "-c", str(constraints), *DISTRIBUTIONS[1:]], variables)
+    run_logged(
+        layout,
+        "pipelines-install",
+        [*command, "-c", str(layout.deployed / "constraints.txt"), *DISTRIBUTIONS[1:]],
+        variables,
+    )
     _mark(environment_folder / "deployed.sha256", pins)
 
 

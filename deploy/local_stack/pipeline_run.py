@@ -79,6 +79,9 @@ def summarise(layout: Layout, api: AirflowApi, run: str) -> None:
 
 
 def _print_skill(metrics: dict[str, Any]) -> None:
+    if metrics["wape"] is None:
+        say("            the history is too short to compare it with the seasonal naive forecast")
+        return
     ratio = f"ratio {metrics['wape_ratio']:.2f}"
     say(f"            WAPE {metrics['wape']:.4f}, seasonal naive {metrics['naive_wape']:.4f} ({ratio})")
     say(f"            MAE / naive MAE, mean over series: {metrics['rmae24']:.2f}; {metrics['origins']} daily origins")

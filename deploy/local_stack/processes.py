@@ -1,5 +1,6 @@
 """The stack's processes under supervisord: configuration, start, stop and state."""
 
+import json
 import os
 import shlex
 import shutil
@@ -160,8 +161,10 @@ def _program(layout: Layout, name: str, command: list[str]) -> str:
     return "\n".join(lines)
 
 
-def prune_task_environments(layout: Layout, version: str) -> None:
-    """Remove task environments of other versions than ``version``; called while no task runs."""
-    for requirements in (layout.root / "task-environments").glob("venv-*/requirements.txt"):
-        if f"=={version}" not in requirements.read_text(encoding="utf-8"):
-            shutil.rmtree(requirements.parent)
+def prune_task_environments(layout: Layout) -> None:
+    """Remove the task environments of earlier deployments; called while no task runs."""
+    deployed = json.loads((layout.deployed / "variables.json").read_text(encoding="utf-8"))
+    for marker in (layout.root / "task-environments").glob("venv-*/install_complete_marker.json"):
+        made_for = json.loads(marker.read_text(encoding="utf-8"))
+        if made_for["cache_key"] != deployed["python_virtualenv_operator_cache_key"]:
+            shutil.rmtree(marker.parent)

@@ -40,7 +40,7 @@ def pin(layout: Layout) -> str:
     """Write the pins of the version in the repository; return that version.
 
     ``our-packages.txt`` names our wheels with their SHA-256, for whatever is installed on this machine.
-    ``constraints-HASH.txt`` adds the lock's version and hashes of every other package, for the DAG's own tasks.
+    ``constraints.txt`` adds the lock's version and hashes of every other package, for the DAG's own tasks.
     ``variables.json`` has the Airflow Variables that tell the DAG of both.
     """
     version = _version()
@@ -51,9 +51,10 @@ def pin(layout: Layout) -> str:
     locked = subprocess.run(export, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     text = ours + locked
     layout.deployed.mkdir(parents=True, exist_ok=True)
-    constraints = layout.deployed / f"constraints-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
-    variables = {"ml_pipeline_version": version, "ml_pipeline_constraints": str(constraints)}
-    _write(constraints, text)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    # Airflow's own name for what shall make cached environments anew.
+    variables = {"ml_pipeline_version": version, "python_virtualenv_operator_cache_key": digest}
+    _write(layout.deployed / "constraints.txt", text)
     _write(layout.deployed / "our-packages.txt", ours)
     _write(layout.deployed / "variables.json", json.dumps(variables, indent=2) + "\n")
     return version
