@@ -1,7 +1,7 @@
 """A member of boosted trees (LightGBM) with absolute loss: some bags, each one model for all leads and series.
 
 Every bag is grown by one thread, several bags at a time: LightGBM's own threads wait for each other at every split,
-which on a busy machine takes ten times the time (docs/decisions/0003-forecaster.md). LightGBM is imported when it is
+which on a busy machine takes ten times the time (docs/decisions/0004-forecaster.md). LightGBM is imported when it is
 used: that takes half a second.
 """
 
