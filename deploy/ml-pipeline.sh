@@ -45,7 +45,9 @@ for distribution in forecast-core feature-pipeline training-pipeline batch-predi
     echo "$distribution: unchanged"
   else
     # --skip-existing: a publication that was cut short goes on; what exists has just been found identical.
-    (cd "$repository/$distribution" && "$tools/poetry" publish --quiet --no-interaction -r my-pypi --skip-existing --dist-dir "$built")
+    # What it says matters only if it fails; with --quiet it would not say why.
+    said="$(cd "$repository/$distribution" && "$tools/poetry" publish --no-interaction -r my-pypi --skip-existing --dist-dir "$built" 2>&1)" \
+      || { echo "$said" >&2; exit 1; }
     echo "$distribution: published $(basename "$(ls "$built"/*.whl)")"
   fi
 done
