@@ -88,16 +88,17 @@ def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str) 
 def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str]) -> str:
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
     history = data.load(task, settings)
-    evaluation = evaluate(history, task, choice.config, threads=settings.threads)
-    _log_skill(evaluation.metrics)
-    fitted = forecaster.fit(
-        history,
-        end=task.dataset.window.end,
-        fh=task.fh,
-        config=choice.config,
-        threads=settings.threads,
-        calibration=evaluation.calibration,
-    )
+    with tracking.loading():
+        evaluation = evaluate(history, task, choice.config, threads=settings.threads)
+        _log_skill(evaluation.metrics)
+        fitted = forecaster.fit(
+            history,
+            end=task.dataset.window.end,
+            fh=task.fh,
+            config=choice.config,
+            threads=settings.threads,
+            calibration=evaluation.calibration,
+        )
     run_id = tracking.start_run(settings, name=f"train {task.dataset.version}", tags=wanted)
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder))

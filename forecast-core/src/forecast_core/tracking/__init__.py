@@ -8,7 +8,7 @@ A locked or silent database is a ``TrackingError`` within the ``timeout`` of an 
 ``connect_timeout`` of a PostgreSQL URI (10 s by default).
 """
 
-from forecast_core.tracking.creation import create
+from forecast_core.tracking.creation import create, loading
 from forecast_core.tracking.database import EXPERIMENT, MODEL
 from forecast_core.tracking.locks import lock
 from forecast_core.tracking.models import (
@@ -30,6 +30,7 @@ __all__ = [
     "find_model_versions",
     "find_runs",
     "finish_run",
+    "loading",
     "lock",
     "log_files",
     "model_version",

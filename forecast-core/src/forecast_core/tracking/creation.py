@@ -1,7 +1,12 @@
 """Creating and upgrading the tracking database, and MLflow's client for one that is ready."""
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from forecast_core.settings import Settings
@@ -12,6 +17,7 @@ from forecast_core.tracking.database import (
     is_sqlite,
     reading,
     shown,
+    turn_telemetry_off,
     uri_of,
     url_of,
     writing,
@@ -57,6 +63,33 @@ def client(settings: Settings) -> "MlflowClient":
         if is_sqlite(settings):
             _await_write_lock(settings)
         return _new_client(settings)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Import MLflow's client in the background while the block computes: three seconds that need not be waited for."""
+    turn_telemetry_off()
+    thread = Thread(target=_import_client, name="import-mlflow", daemon=True)
+    with warnings.catch_warnings():
+        # Filters are those of the process, so they are set here and not in the thread.
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+
+def _import_client() -> None:
+    # If this fails, so will the import by whoever needs the client, and the error is raised there.
+    with suppress(Exception):
+        for name in (
+            "mlflow",
+            "mlflow.store.tracking.sqlalchemy_store",
+            "mlflow.store.model_registry.sqlalchemy_store",
+        ):
+            import_module(name)
 
 
 def _is_created(settings: Settings) -> bool:

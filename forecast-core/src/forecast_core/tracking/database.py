@@ -91,9 +91,7 @@ def writing(settings: Settings) -> Iterator[None]:
     Raises:
         TrackingError: If the database is locked or does not answer.
     """
-    # MLflow reads these when it is imported ("Usage tracking" in its documentation); nothing phones home.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
+    turn_telemetry_off()
     with translated(settings), warnings.catch_warnings():
         # What MLflow does that its own dependencies deprecate is nothing that a user of ours can mend.
         warnings.simplefilter("ignore")
@@ -105,6 +103,12 @@ def writing(settings: Settings) -> Iterator[None]:
             if error.error_code != "TEMPORARILY_UNAVAILABLE":
                 raise
             raise _unusable(settings, error) from error
+
+
+def turn_telemetry_off() -> None:
+    """Set what MLflow reads when it is imported ("Usage tracking" in its documentation): nothing phones home."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
 
 
 @contextmanager
