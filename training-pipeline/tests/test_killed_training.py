@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from forecast_core import forecaster, tracking
+from forecast_core.settings import Settings
 from training_pipeline.__main__ import main
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
@@ -27,32 +29,48 @@ def environment(system: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
+def _begun(settings: Settings) -> bool:
+    return any((settings.root / "locks").glob("train-*.lock"))
+
+
+def _writing_files(settings: Settings) -> bool:
+    return any(path.is_file() for path in (settings.root / "artifacts").rglob("*"))
+
+
+def _about_to_register(settings: Settings) -> bool:
+    return any(run.status == "FINISHED" for run in tracking.find_runs(settings, {"artifact": "model"}))
+
+
+def _kill_when(reached: Callable[[Settings], bool], settings: Settings, environment: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training_pipeline", "train"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while process.poll() is None and not reached(settings):
+        time.sleep(0.001)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def test_training_killed_anywhere_and_called_again_registers_exactly_one_version(
     system: Any, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     system.ingest(REFERENCE)
-    command = [sys.executable, "-m", "training_pipeline", "train"]
-    begun = time.monotonic()
-    subprocess.run([*command, "--fh", "23"], env=environment, check=True, capture_output=True)
-    whole = time.monotonic() - begun
-    # The last third is where files are written and things are registered.
-    for share in (0.6, 0.85, 0.95):
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(whole * share)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for version in tracking.find_model_versions(system.settings, {"fh": "24"}):
+    for reached in (_begun, _writing_files, _about_to_register):
+        _kill_when(reached, system.settings, environment)
+        for version in tracking.find_model_versions(system.settings):
             # Whatever is visible is whole.
             assert forecaster.load(tracking.download_model(system.settings, version)).fh == 24
     assert main(["train"]) == 0
     assert main(["train"]) == 0
-    [version] = tracking.find_model_versions(system.settings, {"fh": "24"})
-    runs = tracking.find_runs(system.settings, {"fingerprint": version.tags["fingerprint"]})
-    assert [run.status for run in runs] == ["FINISHED"]
-    assert '"model_version": ' in capsys.readouterr().out
+    [version] = tracking.find_model_versions(system.settings)
+    [run] = tracking.find_runs(system.settings, {"artifact": "model"})
+    assert (run.status, run.run_id) == ("FINISHED", version.run_id)
+    assert '"model_version": 1,' in capsys.readouterr().out
 
 
 def test_an_error_is_one_line_and_the_exit_code_is_not_zero(
