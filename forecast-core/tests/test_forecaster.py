@@ -1,5 +1,6 @@
 """What every forecast of the forecaster keeps to."""
 
+import doctest
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from forecast_core import demo, forecaster
 from forecast_core.errors import InvalidArgument, ValidationError
-from forecast_core.forecaster import ForecasterConfig, naive
+from forecast_core.forecaster import ForecasterConfig, naive, seasonal
 from forecast_core.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
@@ -188,3 +189,10 @@ def test_importing_the_forecaster_does_not_import_lightgbm():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", [naive, seasonal])
+def test_the_examples_in_the_docstrings_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted >= 1
+    assert result.failed == 0

@@ -72,9 +72,10 @@ def point_forecast(panel: Panel, members: Members, *, fh: int, config: Forecaste
         residual += weight * member.predict(features)
     ceiling = CEILING * np.nan_to_num(filled[-336:]).max(axis=0, initial=0.0)
     modelled = np.clip((features.base + residual) * features.level, 0.0, ceiling)
-    simple = fallback(panel, filled, fh=fh, config=config)
+    sound = np.asarray(np.isfinite(modelled).all(axis=0))
+    why = [reason or (None if ok else "the model gave no number") for reason, ok in zip(why, sound, strict=True)]
     failed = np.array([reason is not None for reason in why], dtype=bool)
-    values = np.where(failed | ~np.isfinite(modelled), simple, modelled)
+    values = np.where(failed, fallback(panel, filled, fh=fh, config=config), modelled)
     # What is missing of the last day makes the forecast less certain.
     missing = np.isnan(known[-24:]).mean(axis=0)
     expected = features.variation * features.level * (1 + missing)
