@@ -95,7 +95,7 @@ def predict(
 def _window(store: FeatureStore, view: FeatureView, start: datetime | str | None, end: datetime | str | None) -> Window:
     if start is None or end is None:
         newest = newest_ingest(store, view).window
-        start, end = start or newest.start, end or newest.end
+        start, end = newest.start if start is None else start, newest.end if end is None else end
     return Window(moment("start_datetime", start), moment("end_datetime", end))
 
 
