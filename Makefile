@@ -60,6 +60,8 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 	$(DEV) run --no-sync mypy
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
 	$(DEV) run --no-sync lint-imports
+	$(DEV) run --no-sync hadolint airflow/Dockerfile airflow/index.Dockerfile
+	$(DEV) run --no-sync check-jsonschema --builtin-schema vendor.compose-spec airflow/docker-compose.yaml
 	$(UV) lock --check --quiet
 	$(UV) lock --check --quiet --project airflow
 	$(UV) lock --check --quiet --project deploy

@@ -7,7 +7,7 @@ from local_stack.layout import Layout, process_environment
 def environment(layout: Layout) -> dict[str, str]:
     """Return the whole environment of Airflow's processes, and of its command line."""
     merged = process_environment(layout)
-    path = f"{layout.executable('airflow', 'python').parent}:{merged.get('PATH', '')}"
+    path = f"{layout.executable('airflow', 'python').parent}:{layout.interpreter.parent}:{merged.get('PATH', '')}"
     return {**merged, **settings(layout), "PATH": path}
 
 

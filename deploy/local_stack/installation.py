@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,9 @@ tracking.create(Settings())
 
 def install_airflow(layout: Layout) -> None:
     """Install Airflow by its own lock, if the lock changed."""
+    layout.interpreter.parent.mkdir(exist_ok=True)
+    layout.interpreter.unlink(missing_ok=True)
+    layout.interpreter.symlink_to(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
     lock = REPOSITORY / "airflow" / "uv.lock"
     marker = layout.root / "venvs" / "airflow" / "lock.sha256"
     if _is_current(marker, lock.read_bytes()):

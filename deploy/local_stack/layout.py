@@ -95,6 +95,11 @@ class Layout:
         return self.root / "airflow"
 
     @property
+    def interpreter(self) -> Path:
+        """A link named ``python`` to the system's Python: what Airflow asks uv for, and many systems lack."""
+        return self.root / "bin" / "python"
+
+    @property
     def databases_marker(self) -> Path:
         """What the databases were made or upgraded for; absent until they are there."""
         return self.root / "databases.sha256"

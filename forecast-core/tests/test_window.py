@@ -4,6 +4,7 @@ import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+
 from forecast_core.errors import InvalidArgument, SourceError
 from forecast_core.window import Window, as_utc
 
@@ -22,7 +23,8 @@ def test_negative_days_are_refused_by_name(delay: int, export: int) -> None:
 
 def test_other_time_zones_are_converted_and_naive_times_are_utc() -> None:
     assert as_utc(datetime(2023, 7, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == datetime(2023, 7, 1, tzinfo=UTC)
-    assert as_utc(datetime(2023, 7, 1)) == datetime(2023, 7, 1, tzinfo=UTC)
+    naive = datetime(2023, 7, 1, tzinfo=UTC).replace(tzinfo=None)
+    assert as_utc(naive) == datetime(2023, 7, 1, tzinfo=UTC)
 
 
 def test_a_bound_off_the_full_hour_is_refused() -> None:

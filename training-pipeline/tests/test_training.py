@@ -128,7 +128,7 @@ def test_versions_that_do_not_exist_are_errors_that_name_those_that_do(system: A
 
 
 def test_with_no_training_dataset_at_all_one_is_asked_for(system: Any) -> None:
-    with pytest.raises(NotFoundError, match=r"no training dataset: create one with feature_view\.create"):
+    with pytest.raises(NotFoundError, match=r"no training dataset yet: create one with feature_view\.create"):
         train.from_best_config(settings=system.settings)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from feature_pipeline.arguments import moment, whole_number
+from forecast_core.arguments import moment, whole_number
 from forecast_core.errors import NotFoundError
 from forecast_core.feature_store import FeatureStore, Ingest
 from forecast_core.settings import Settings

@@ -6,10 +6,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from feature_pipeline.arguments import moment, whole_number
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
 from feature_pipeline.validation import validate
+from forecast_core.arguments import moment, whole_number
 from forecast_core.feature_store import FeatureStore
 from forecast_core.schema import SERIES
 from forecast_core.settings import Settings

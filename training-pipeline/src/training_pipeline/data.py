@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import FeatureStore, TrainingDataset
 from forecast_core.settings import Settings
 
@@ -45,7 +45,9 @@ def resolve(
     number = _version("training_dataset_version", training_dataset_version)
     if view is not None:
         store.feature_view(view)
-    dataset = _newest(store, view) if number is None else store.training_dataset(number)
+    dataset = (
+        store.newest_training_dataset(feature_view_version=view) if number is None else store.training_dataset(number)
+    )
     if view not in (None, dataset.feature_view_version):
         raise InvalidArgument(
             f"training dataset {dataset.version} is of feature view {dataset.feature_view_version}, not of {view}: "
@@ -59,22 +61,6 @@ def resolve(
 
 def _version(name: str, value: int | str | None) -> int | None:
     return None if value is None else whole_number(name, value, least=1)
-
-
-def _newest(store: FeatureStore, view: int | None) -> TrainingDataset:
-    """Return the training dataset with the highest version, of a feature view if one is given."""
-    try:
-        # No dataset has this version; the store's answer names the newest that there are.
-        return store.training_dataset(0)
-    except NotFoundError as error:
-        for version_number in reversed(error.facts["existing"]):
-            dataset = store.training_dataset(version_number)
-            if view in (None, dataset.feature_view_version):
-                return dataset
-    of_view = "" if view is None else f" of feature view {view} among the newest"
-    raise NotFoundError(
-        f"there is no training dataset{of_view}: create one with feature_view.create, or name its version"
-    )
 
 
 def load(task: Task, settings: Settings) -> pl.DataFrame:

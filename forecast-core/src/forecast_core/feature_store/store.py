@@ -155,6 +155,14 @@ class FeatureStore:
         """
         return training_datasets.get(self._training_datasets, version)
 
+    def newest_training_dataset(self, *, feature_view_version: int | None = None) -> TrainingDataset:
+        """Return the facts of the newest training dataset, of one feature view if it is given.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        return training_datasets.newest(self._training_datasets, feature_view_version=feature_view_version)
+
     def read_training_dataset(self, version: int) -> pl.DataFrame:
         """Return OBSERVATIONS of a training dataset, sorted by key, checked against its hash.
 

@@ -114,6 +114,21 @@ def get(table: Table, version: int) -> TrainingDataset:
     return _from_row(found)
 
 
+def newest(table: Table, *, feature_view_version: int | None = None) -> TrainingDataset:
+    """Return the facts of the highest version, of one feature view if it is given.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    stored = table.collect(lambda rows: rows)
+    if feature_view_version is not None:
+        stored = stored.filter(pl.col("feature_view_version") == feature_view_version)
+    if stored.is_empty():
+        of_view = "" if feature_view_version is None else f" of feature view {feature_view_version}"
+        raise NotFoundError(f"there is no training dataset{of_view} yet: create one with feature_view.create")
+    return _from_row(stored.sort("version").tail(1))
+
+
 def write_file(frame: pl.DataFrame, uri: str, storage_options: Mapping[str, str] | None) -> None:
     """Write a parquet file whose name is its content: all of it or nothing, and at most once on a local disk."""
     with storage_errors(uri):
