@@ -1,19 +1,15 @@
 # The commands of this project. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-ifneq (,$(wildcard .env))
-include .env
-export $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env)
-endif
 
-ROOT := $(or $(ML_PIPELINE_ROOT_DIR),$(CURDIR)/.energy)
+ROOT := $(shell . deploy/environment.sh && echo "$$root")
 UV_VERSION := 0.13.9
 export UV_CACHE_DIR ?= $(ROOT)/cache/uv
 export UV_PYTHON_DOWNLOADS := never
 PYTHON ?= python3
 UV := $(ROOT)/venvs/uv/bin/uv
 DEPLOY := $(ROOT)/venvs/deploy
-STACK := PYTHONPATH=$(CURDIR)/deploy $(DEPLOY)/bin/python -m local_stack
+STACK := deploy/stack
 # The development environment; every `uv run` below uses it as it is.
 DEV := UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/dev $(UV)
 # Bytecode makes every later start faster.
@@ -68,8 +64,7 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
-	$(DEV) run --no-sync pytest -n 2 -m "not stack"
-	$(DEV) run --no-sync pytest -p no:randomly -m stack
+	$(DEV) run --no-sync pytest -n 3 --dist loadgroup
 
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1

@@ -13,9 +13,8 @@ if [[ "${1:-}" == "--help" || "${1:-}" == "-h" ]]; then
   exit 0
 fi
 
-repository="$(cd "$(dirname "$0")/.." && pwd)"
-root="${ML_PIPELINE_ROOT_DIR:-$repository/.energy}"
-[[ "$root" = /* ]] || root="$repository/$root"
+# shellcheck source=deploy/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 tools="${ML_PIPELINE_TOOLS_DIR:-$root/venvs/deploy/bin}"
 [[ -x "$tools/poetry" ]] || { echo "error: the deploy tools are not set up: run \`make setup\` first" >&2; exit 1; }
 publication() { PYTHONPATH="$repository/deploy" "$tools/python" -m local_stack.publication "$@"; }

@@ -21,11 +21,13 @@ class Started:
     second_run: str
     failed_run: subprocess.CompletedProcess[str]
     left_running: list[str]
+    store_after_first: dict[str, int]
+    store_after_second: dict[str, int]
 
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[Started]:
-    """A fresh stack after ``make run ONCE=1``, the same again, a run that must fail, and ``make up``."""
+    """A fresh stack: ``make run ONCE=1``, a run that must fail, and ``make run`` again, which stays up until Ctrl-C."""
     root = Path(os.environ.get("ML_PIPELINE_ROOT_DIR") or REPOSITORY / ".energy").absolute() / "tests"
     shutil.rmtree(root, ignore_errors=True)
     dags = root / "dags"
@@ -34,13 +36,24 @@ def started() -> Iterator[Started]:
     stack = Stack(root, free_port(), free_port(), dags)
     try:
         first = stack.make("run", "ONCE=1").stdout
-        left = [" ".join(process.cmdline()) for process in stack.processes()]
-        second = stack.make("run", "ONCE=1").stdout
+        left = command_lines(stack)
+        store = files(stack.root / "store")
         failed = stack.make("run", "ONCE=1", check=False, AIRFLOW_VAR_ML_PIPELINE_URL="nonsense://nowhere")
-        stack.make("up")
-        yield Started(stack, first, second, failed, left)
+        with stack.running() as second:
+            yield Started(stack, first, second, failed, left, store, files(stack.root / "store"))
+        assert command_lines(stack) == []
     finally:
         stack.make("down")
+
+
+def command_lines(stack: Stack) -> list[str]:
+    """What still runs of a stack."""
+    return [" ".join(process.cmdline()) for process in stack.processes()]
+
+
+def files(folder: Path) -> dict[str, int]:
+    """Name and size of every file in a folder."""
+    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")

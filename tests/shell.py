@@ -23,19 +23,19 @@ def run_in_shell(stack: Stack, root: Path, *, reference: datetime, url: str = "d
         return result
 
     features = call("feature_pipeline", "run", "--reference", hour, "--url", url)
-    view = call("feature_pipeline", "create-view", "--reference", hour)
-    versions = ["--feature-view-version", str(view["feature_view_version"])]
-    dataset = ["--training-dataset-version", str(view["training_dataset_version"])]
-    model = call("training_pipeline", "train", *versions, *dataset)
-    window = ["--start", features["export_datetime_utc_start"], "--end", features["export_datetime_utc_end"]]
-    call(
-        "batch_prediction_pipeline",
-        "predict",
-        *versions,
-        "--model-version",
-        str(model["model_version"]),
-        *window,
-        "--reference",
-        hour,
-    )
+    view = call("feature_pipeline", "create-feature-view")
+    training = {name: view[name] for name in ("feature_view_version", "training_dataset_version")}
+    model = call("training_pipeline", "train", *_options(training))
+    prediction = {
+        "feature_view_version": view["feature_view_version"],
+        "model_version": model["model_version"],
+        "start_datetime": features["export_datetime_utc_start"],
+        "end_datetime": features["export_datetime_utc_end"],
+        "reference_datetime": hour,
+    }
+    call("batch_prediction_pipeline", "predict", *_options(prediction))
     return Settings(root_dir=root)
+
+
+def _options(arguments: dict[str, Any]) -> list[str]:
+    return [part for name, value in arguments.items() for part in (f"--{name.replace('_', '-')}", str(value))]

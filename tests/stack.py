@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +49,7 @@ class Stack:
             "ML_PIPELINE_INDEX_PORT": str(self.index_port),
             "ML_PIPELINE_AIRFLOW_PORT": str(self.airflow_port),
             "ML_PIPELINE_DAGS_DIR": str(self.dags),
+            "ML_PIPELINE_TUNING_TRIALS": "2",
         }
 
     @property
@@ -73,6 +77,29 @@ class Stack:
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Keep ``make run`` up meanwhile; give what it printed until it was ready; end it with Ctrl-C."""
+        command = ["make", "--no-print-directory", "run"]
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        printed: list[str] = []
+        try:
+            for line in process.stdout:
+                printed.append(line)
+                if line.startswith("ml_pipeline goes on every hour"):
+                    break
+            assert process.poll() is None, "".join(printed)
+            yield "".join(printed)
+        finally:
+            # As a terminal does it: to the whole group.
+            os.killpg(process.pid, signal.SIGINT)
+            process.stdout.read()
+            process.stdout.close()
+            process.wait(60)
 
     def airflow(self, *arguments: str) -> str:
         """Run Airflow's command line."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack import REPOSITORY, Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
 
 READ_DAG = """
 import json, sys, time
@@ -24,7 +24,8 @@ print("RESULT" + json.dumps({
     "seconds": seconds,
     "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
     "tasks": {task.task_id: {
-        "downstream": sorted(task.downstream_task_ids), "rule": str(task.trigger_rule), "retries": task.retries,
+        "downstream": sorted(task.downstream_task_ids), "rule": getattr(task.trigger_rule, "value", task.trigger_rule),
+        "retries": task.retries,
         "limit": task.execution_timeout.total_seconds() if task.execution_timeout else None,
         "requirements": getattr(task, "requirements", []), "cached": bool(getattr(task, "venv_cache_path", None)),
         "arguments": {k: v for k, v in getattr(task, "op_kwargs", {}).items() if isinstance(v, str)},

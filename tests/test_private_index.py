@@ -15,7 +15,7 @@ import pytest
 
 from tests.stack import REPOSITORY, Stack, free_port
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
 
 
 def install(stack: Stack, environment: Path, *requirements: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +67,7 @@ def serve(stack: Stack, packages: Path, *options: str) -> Iterator[str]:
 def test_listing_and_downloading_need_the_password(stack: Stack, path: str) -> None:
     url = f"{stack.index_url}/{path}"
     assert httpx.get(url).status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.get(url, auth=("ml-pipeline", "guess")).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(url, auth=("ml-pipeline", "guess")).status_code == httpx.codes.FORBIDDEN
     assert httpx.get(url, auth=("ml-pipeline", stack.secret("index-password"))).is_success
 
 

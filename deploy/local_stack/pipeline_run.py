@@ -62,7 +62,8 @@ def summarise(layout: Layout, api: AirflowApi, run: str) -> None:
     say()
     say(f"Ingested    {features['rows']:,} hourly values of {features['series']} series from {features['url']}")
     say(f"            {features['export_datetime_utc_start']} to {features['export_datetime_utc_end']} UTC")
-    say(f"            {features['new']:,} new, {features['revised']:,} revised, {features['missing_hours']:,} missing")
+    changes = f"{features['new']:,} new, {features['revised']:,} revised"
+    say(f"            against what was known before this hour: {changes}; {features['missing_hours']:,} missing")
     for warning in features.get("warnings", []):
         say(f"            note: {warning}")
     say(f"Model       version {model['model_version']}, configuration: {model['config_source']}")

@@ -131,6 +131,8 @@ def _configuration(layout: Layout) -> str:
         f"[unix_http_server]\nfile={layout.sockets}/supervisor.sock\nchmod=0700",
         f"[supervisord]\nlogfile={layout.logs}/supervisord.log\npidfile={layout.root}/supervisord.pid\n"
         f"directory={layout.root}\numask=022\n{'user=root' if os.geteuid() == 0 else ''}",
+        # For people: supervisorctl -c .energy/supervisord.conf status
+        f"[supervisorctl]\nserverurl=unix://{layout.sockets}/supervisor.sock",
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
     ]
     sections += [_program(layout, name, command) for name, command in commands(layout).items()]

@@ -31,8 +31,8 @@ def run(
     feature_view_version: int | str | None = None,
     training_dataset_version: int | str | None = None,
     *,
-    trials: int | str = 20,
-    timeout: float | str = 3600,
+    trials: int | str | None = None,
+    timeout: float | str | None = None,
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
@@ -45,8 +45,9 @@ def run(
         fh: Hours to forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
         training_dataset_version: As ``feature_view.create`` returned it; default the newest.
-        trials: Trials to complete, the shipped default being the first.
-        timeout: Seconds after which no further trial is begun; calling again goes on.
+        trials: Trials to complete, the shipped default being the first; default ``settings.tuning_trials``.
+        timeout: Seconds after which no further trial is begun; calling again goes on; default
+            ``settings.tuning_seconds``.
         reference_datetime: Reference time of the run; default when the training dataset became known.
         settings: Where things are; default from the environment.
 
@@ -61,7 +62,8 @@ def run(
     """
     settings = settings or Settings()
     task = data.resolve(fh, feature_view_version, training_dataset_version, reference_datetime, settings)
-    target, seconds = whole_number("trials", trials, least=1), _seconds(timeout)
+    target = whole_number("trials", settings.tuning_trials if trials is None else trials, least=1)
+    seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
     sweep_id = _sweep_id(task, target)
     with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT):
         return _found(settings, sweep_id, target) or _search(settings, task, sweep_id, target, seconds)
