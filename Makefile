@@ -66,6 +66,14 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
 	$(DEV) run --no-sync pytest -n 3 --dist loadgroup
 
+.PHONY: bench-airflow
+bench-airflow: export ML_PIPELINE_ROOT_DIR = $(ROOT)/benchmark
+bench-airflow: export ML_PIPELINE_DAGS_DIR = $(ROOT)/benchmark/dags
+bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="backfill --hours 24"
+	@rm -rf $(ROOT)/benchmark
+	@$(MAKE) --no-print-directory setup
+	@PYTHONPATH=deploy $(ROOT)/benchmark/venvs/deploy/bin/python benchmarks/airflow_runs.py $(ARGS)
+
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }

@@ -10,14 +10,13 @@ import httpx
 from local_stack import credentials
 from local_stack.layout import Layout, SetupError
 
-DAG = "ml_pipeline"
-
 
 class AirflowApi:
     """A session with the API server of the local stack."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, dag: str = "ml_pipeline") -> None:
         self._layout = layout
+        self._dag = dag
         self._client = httpx.Client(base_url=layout.airflow_url, timeout=30)
 
     def wait_until_healthy(self, *, seconds: float = 120) -> None:
@@ -37,30 +36,37 @@ class AirflowApi:
     def start_run(self, logical_date: datetime) -> str:
         """Trigger the run of that hour, or run it again if it is there; unpause the DAG; return the run's id."""
         existing = self._get(
-            f"/dags/{DAG}/dagRuns", logical_date_gte=_text(logical_date), logical_date_lte=_text(logical_date)
+            f"/dags/{self._dag}/dagRuns", logical_date_gte=_text(logical_date), logical_date_lte=_text(logical_date)
         )
         if runs := existing["dag_runs"]:
             run = str(runs[0]["dag_run_id"])
             if runs[0]["state"] in {"success", "failed"}:
-                self._send("POST", f"/dags/{DAG}/dagRuns/{run}/clear", {"dry_run": False})
+                self._send("POST", f"/dags/{self._dag}/dagRuns/{run}/clear", {"dry_run": False})
         else:
-            run = str(self._send("POST", f"/dags/{DAG}/dagRuns", {"logical_date": _text(logical_date)})["dag_run_id"])
-        self._send("PATCH", f"/dags/{DAG}", {"is_paused": False})
+            run = str(
+                self._send("POST", f"/dags/{self._dag}/dagRuns", {"logical_date": _text(logical_date)})["dag_run_id"]
+            )
+        self._send("PATCH", f"/dags/{self._dag}", {"is_paused": False})
         return run
+
+    def backfills_running(self) -> bool:
+        """Tell whether a backfill of the DAG is not completed yet."""
+        backfills = self._get("/backfills", dag_id=self._dag)["backfills"]
+        return any(backfill["completed_at"] is None for backfill in backfills)
 
     def run(self, run: str) -> dict[str, Any]:
         """Return a run: its ``state``, ``start_date``, ``end_date``."""
-        return self._get(f"/dags/{DAG}/dagRuns/{run}")
+        return self._get(f"/dags/{self._dag}/dagRuns/{run}")
 
     def tasks(self, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run: ``task_id``, ``state``, ``duration``, ``try_number``."""
-        instances: list[dict[str, Any]] = self._get(f"/dags/{DAG}/dagRuns/{run}/taskInstances")["task_instances"]
+        instances: list[dict[str, Any]] = self._get(f"/dags/{self._dag}/dagRuns/{run}/taskInstances")["task_instances"]
         return instances
 
     def result(self, run: str, task: str) -> dict[str, Any]:
         """Return what a task returned."""
         entry = self._get(
-            f"/dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value", deserialize="true"
+            f"/dags/{self._dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value", deserialize="true"
         )
         value = entry["value"]
         decoded: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
@@ -72,8 +78,8 @@ class AirflowApi:
             bad = [name for name, part in health.items() if part["status"] not in {"healthy", None}]
             if not bad:
                 self._login()
-                found = self._client.get(f"/api/v2/dags/{DAG}")
-                return "" if found.is_success else f"the DAG {DAG} is not parsed yet"
+                found = self._client.get(f"/api/v2/dags/{self._dag}")
+                return "" if found.is_success else f"the DAG {self._dag} is not parsed yet"
         except (httpx.HTTPError, ValueError) as error:
             return f"the API server does not answer ({error})"
         return ", ".join(bad)
