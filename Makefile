@@ -64,7 +64,8 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
-	$(DEV) run --no-sync pytest -n 3 --dist loadgroup
+	$(DEV) run --no-sync pytest -n 2 -m "not stack"
+	$(DEV) run --no-sync pytest -m stack
 
 .PHONY: bench-airflow
 bench-airflow: export ML_PIPELINE_ROOT_DIR = $(ROOT)/benchmark

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack import REPOSITORY, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 READ_DAG = """
 import json, sys, time

@@ -21,7 +21,7 @@ from tests.conftest import Started
 from tests.shell import run_in_shell
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 PIPELINE_TASKS = (
     "run_feature_pipeline",

@@ -15,7 +15,7 @@ import pytest
 
 from tests.stack import REPOSITORY, Stack, free_port
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 def install(stack: Stack, environment: Path, *requirements: str, **variables: str) -> subprocess.CompletedProcess[str]:
