@@ -3,27 +3,55 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 ROOT := $(shell . deploy/environment.sh && echo "$$root")
-UV_VERSION := 0.13.9
-export UV_CACHE_DIR ?= $(ROOT)/cache/uv
+ifneq (1,$(words $(ROOT))$(word 2,$(CURDIR)))
+$(error this folder and ML_PIPELINE_ROOT_DIR must be paths without spaces: uv and Airflow take lists that spaces part)
+endif
+export ML_PIPELINE_ROOT_DIR := $(ROOT)
+export NO_PROXY := $(shell . deploy/environment.sh && echo "$$NO_PROXY")
+export no_proxy := $(NO_PROXY)
+# Everything that is generated is in the root folder, caches of tools too.
+CACHE := $(ROOT)/cache
+export UV_CACHE_DIR ?= $(CACHE)/uv
+export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 export UV_PYTHON_DOWNLOADS := never
+# Bytecode makes every later start faster.
+unexport PYTHONDONTWRITEBYTECODE
+
+UV_VERSION := 0.13.9
 PYTHON ?= python3
-UV := $(ROOT)/venvs/uv/bin/uv
+UV := $(ROOT)/venvs/uv-$(UV_VERSION)/bin/uv
 DEPLOY := $(ROOT)/venvs/deploy
 STACK := deploy/stack
 # The development environment; every `uv run` below uses it as it is.
 DEV := UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/dev $(UV)
-# Bytecode makes every later start faster.
-unexport PYTHONDONTWRITEBYTECODE
+PYTEST := $(DEV) run --no-sync pytest -o cache_dir=$(CACHE)/pytest
 
 .PHONY: help
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
+define PREREQUISITES
+import ctypes, importlib.util, sys
+if not (3, 11) <= sys.version_info[:2] < (3, 15):
+    sys.exit(f"error: Python 3.11 to 3.14 is needed, not {sys.version.split()[0]}; set PYTHON=python3.13 or another")
+if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+    sys.exit(f"error: {sys.executable} lacks the venv module (Debian: apt install python3-venv)")
+try:
+    ctypes.CDLL("libgomp.so.1")
+except OSError:
+    sys.exit("error: LightGBM needs the library libgomp.so.1 (Debian: apt install libgomp1)")
+endef
+export PREREQUISITES
+
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed as $(PYTHON); set PYTHON=…"; exit 1; }
+	@$(PYTHON) -c "$$PREREQUISITES"
+	@mkdir -p $(ROOT) && echo "Signature: 8a477f597d28d172789f06886806bc55" > $(ROOT)/CACHEDIR.TAG
 	@echo "uv $(UV_VERSION)"
-	@$(PYTHON) -m venv $(ROOT)/venvs/uv || { echo "error: $(PYTHON) lacks the venv module (Debian: apt install python3-venv)"; exit 1; }
-	@$(ROOT)/venvs/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(PYTHON) -m venv --clear $(ROOT)/venvs/uv-$(UV_VERSION)
+	@$(ROOT)/venvs/uv-$(UV_VERSION)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(DEPLOY)/.installed: $(UV) deploy/uv.lock
 	@echo "tools that build, publish and serve"
@@ -43,7 +71,7 @@ up: $(DEPLOY)/.installed ## start everything in the background
 
 .PHONY: down
 down: ## stop everything that was started
-	@if [ -x $(DEPLOY)/bin/python ]; then $(STACK) down; fi
+	@if [ -x "$(DEPLOY)/bin/python" ]; then $(STACK) down; fi
 
 .PHONY: dev
 dev: $(UV) ## install the development environment
@@ -55,7 +83,7 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 	$(DEV) run --no-sync ruff format --check .
 	$(DEV) run --no-sync mypy
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
-	$(DEV) run --no-sync lint-imports
+	$(DEV) run --no-sync lint-imports --cache-dir $(CACHE)/import-linter
 	$(DEV) run --no-sync hadolint airflow/Dockerfile airflow/index.Dockerfile
 	$(DEV) run --no-sync check-jsonschema --builtin-schema vendor.compose-spec airflow/docker-compose.yaml
 	$(UV) lock --check --quiet
@@ -64,16 +92,20 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
-	$(DEV) run --no-sync pytest -n 2 -m "not stack"
-	$(DEV) run --no-sync pytest -m stack
+	$(PYTEST) -n 2 -m "not stack"
+	$(PYTEST) -p no:randomly -m stack
+
+.PHONY: picture
+picture: dev ## draw the README's picture from the archive: REFERENCE=2024-03-31T05:00
+	@$(DEV) run --no-sync python docs/pictures.py $(REFERENCE) docs/images/forecasts.png
 
 .PHONY: bench-airflow
-bench-airflow: export ML_PIPELINE_ROOT_DIR = $(ROOT)/benchmark
-bench-airflow: export ML_PIPELINE_DAGS_DIR = $(ROOT)/benchmark/dags
+bench-airflow: BENCH := ML_PIPELINE_ENV_FILE=/dev/null ML_PIPELINE_ROOT_DIR=$(ROOT)/benchmark ML_PIPELINE_DAGS_DIR=$(ROOT)/benchmark/dags \
+	ML_PIPELINE_INDEX_PORT=8190 ML_PIPELINE_AIRFLOW_PORT=8180
 bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="backfill --hours 24"
-	@rm -rf $(ROOT)/benchmark
-	@$(MAKE) --no-print-directory setup
-	@PYTHONPATH=deploy $(ROOT)/benchmark/venvs/deploy/bin/python benchmarks/airflow_runs.py $(ARGS)
+	@rm -rf "$(ROOT)/benchmark"
+	@$(BENCH) $(MAKE) --no-print-directory setup
+	@$(BENCH) PYTHONPATH=deploy $(ROOT)/benchmark/venvs/deploy/bin/python benchmarks/airflow_runs.py $(ARGS)
 
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
@@ -83,4 +115,5 @@ version: $(UV) ## give all packages one version: make version V=1.0.1
 
 .PHONY: clean
 clean: down ## remove everything that was generated
-	rm -rf $(ROOT)
+	@test ! -d "$(ROOT)" || test -f "$(ROOT)/CACHEDIR.TAG" || { echo "error: $(ROOT) is not a folder that this project made"; exit 1; }
+	rm -rf "$(ROOT)"

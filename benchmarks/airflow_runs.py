@@ -102,7 +102,7 @@ def main() -> None:
     try:
         start(layout)
         benchmark = {"warm": warm, "backfill": backfill}[options.benchmark]
-        result = benchmark(layout, options.reference.astimezone(UTC), options.hours)
+        result = benchmark(layout, options.reference.replace(tzinfo=UTC), options.hours)
     finally:
         stop(layout)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)

@@ -1,6 +1,6 @@
 """Skill of the forecaster on the Danish sample, over daily origins, scored by a referee that is not ours.
 
-    uv run python benchmarks/skill.py --data ConsumptionDE35Hour.parquet --referee score_forecasts.py
+    .energy/venvs/dev/bin/python benchmarks/skill.py --data ConsumptionDE35Hour.parquet --referee score_forecasts.py
 
 For each origin the forecaster is evaluated, fitted and asked for 24 hours, all from the history up to it; the peers
 are the seasonal naive forecasts of 24 and 168 hours. Truth and forecasts are written in the long form that the referee

@@ -1,8 +1,8 @@
 """Draw the README's picture: forecasts of the demo source beside what came (simulated data).
 
-    ML_PIPELINE_ROOT_DIR=.energy uv run --no-sync python docs/pictures.py 2026-11-22T11:00 docs/images/forecasts.png
+    make picture REFERENCE=2024-03-31T05:00
 
-The reference time names forecasts in the archive of that root.
+The reference time names forecasts in the archive.
 """
 
 import sys

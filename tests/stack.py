@@ -40,11 +40,8 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What a user would have exported to work with this stack."""
         return {
-            **{
-                key: value
-                for key, value in os.environ.items()
-                if not key.startswith(("ML_PIPELINE_", "MAKE", "MFLAGS"))
-            },
+            **{key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)},
+            "ML_PIPELINE_ENV_FILE": os.devnull,
             "ML_PIPELINE_ROOT_DIR": str(self.root),
             "ML_PIPELINE_INDEX_PORT": str(self.index_port),
             "ML_PIPELINE_AIRFLOW_PORT": str(self.airflow_port),

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from forecast_core.settings import Settings
 from tests.stack import REPOSITORY, free_port
 
 COMPOSE_FILE = REPOSITORY / "airflow" / "docker-compose.yaml"
@@ -25,11 +26,11 @@ DEPLOY = Path(os.environ.get("ML_PIPELINE_ROOT_DIR") or REPOSITORY / ".energy").
 ONE_SHOTS = {"airflow-init", "deploy", "airflow-variables"}
 
 FROM_A_FILE = {
-    "AIRFLOW__API__SECRET_KEY": "airflow-api-secret",
-    "AIRFLOW__API_AUTH__JWT_SECRET": "airflow-jwt-secret",
-    "AIRFLOW__CORE__FERNET_KEY": "airflow-fernet-key",
+    "AIRFLOW__API__SECRET_KEY_CMD": "airflow-api-secret",
+    "AIRFLOW__API_AUTH__JWT_SECRET_CMD": "airflow-jwt-secret",
+    "AIRFLOW__CORE__FERNET_KEY_CMD": "airflow-fernet-key",
 }
-"""Secrets that the local stack has in its processes' environment, and containers only in files (``…_CMD``)."""
+"""Secrets that Airflow reads from a file itself: of the local stack's folder, or mounted into the container."""
 
 DIFFERENT = {
     "AIRFLOW_HOME": "a folder of the image",
@@ -127,8 +128,8 @@ def test_workers_have_every_setting_of_the_local_stack_with_the_same_value_or_a_
     worker = services["airflow-worker"]["environment"]
     for name, value in local["settings"].items():
         if secret := FROM_A_FILE.get(name):
-            assert name not in worker
-            assert worker[f"{name}_CMD"] == f"cat /run/secrets/{secret}"
+            assert value.endswith(f"/secrets/{secret}")
+            assert worker[name] == f"cat /run/secrets/{secret}"
         elif name in DIFFERENT:
             assert worker[name] != value, f"{name} is equal: drop it from the table of what differs"
         else:
@@ -138,7 +139,7 @@ def test_workers_have_every_setting_of_the_local_stack_with_the_same_value_or_a_
 def test_no_setting_of_airflow_stands_in_the_containers_alone_without_a_stated_reason(
     services: dict[str, Any], local: Any
 ) -> None:
-    known = set(local["settings"]) | {f"{name}_CMD" for name in FROM_A_FILE} | set(ADDED)
+    known = set(local["settings"]) | set(ADDED)
     for name, service in services.items():
         ours = {key for key in service.get("environment", {}) if key.startswith(("AIRFLOW", "UV_"))}
         assert ours <= known, name
@@ -251,6 +252,13 @@ def test_workers_and_deployment_share_one_root_and_everybody_has_the_dags(servic
             assert "airflow-logs:/opt/airflow/logs" in service["volumes"]
     mounted = {volume.split(":")[0] for volume in services["deploy"]["volumes"]}
     assert {f"../{name}" for name in local["distributions"]} <= mounted
+
+
+def test_every_setting_of_the_pipelines_can_be_set_in_env_on_one_machine_and_in_containers() -> None:
+    fields = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
+    for folder, fixed in ((REPOSITORY, set()), (COMPOSE_FILE.parent, {"ML_PIPELINE_ROOT_DIR"})):
+        offered = re.findall(r"^#?(ML_PIPELINE_\w+)=", (folder / ".env.default").read_text(), re.MULTILINE)
+        assert fields - fixed <= set(offered)
 
 
 def test_every_setting_of_env_default_is_used_and_every_setting_used_is_in_it() -> None:

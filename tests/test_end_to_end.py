@@ -1,5 +1,6 @@
 """The main job under a real Airflow: two commands, idempotence, backfills, kills, users' DAGs, bad input."""
 
+import json
 import os
 import re
 import signal
@@ -31,7 +32,6 @@ PIPELINE_TASKS = (
     "batch_predict",
 )
 PAST = datetime(2024, 3, 31, 5, tzinfo=UTC)
-USERS_REFERENCE = PAST + timedelta(days=300)
 FORECAST = ["area", "consumer_type", "datetime_utc", "energy_consumption", "q05", "q95", "quality"]
 
 
@@ -147,9 +147,13 @@ def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack
 
 
 @pytest.fixture(scope="session")
-def users_run(stack: Stack) -> str:
-    """A run of the users' DAG, which makes its environments anew for every task; it goes on beside other tests."""
-    return trigger(stack, "users_dag", USERS_REFERENCE)
+def users_run(stack: Stack) -> tuple[str, datetime]:
+    """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.
+
+    It is of this hour, so that the scheduler has no hour of its own to run when the DAG is unpaused.
+    """
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return trigger(stack, "users_dag", hour), hour
 
 
 @pytest.mark.usefixtures("users_run")
@@ -169,6 +173,18 @@ def test_a_killed_task_is_retried_to_the_same_state(stack: Stack, tmp_path: Any)
     assert forecasts(settings_of(stack), reference).equals(forecasts(alone, reference))
 
 
+def task_log(stack: Stack, run: str, task: str) -> str:
+    folder = stack.root / "airflow/logs/dag_id=ml_pipeline" / f"run_id={run}" / f"task_id={task}"
+    return (folder / "attempt=1.log").read_text()
+
+
+def result(stack: Stack, run: str, task: str, key: str) -> Any:
+    """What a task returned under a key."""
+    path = f"/api/v2/dags/ml_pipeline/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
+    value = stack.api.get(path).json()["value"]
+    return json.loads(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def kill_task(stack: Stack) -> bool:
     """Kill -9 the Python of a task environment, if one is running our code."""
     for process in stack.processes():
@@ -183,11 +199,16 @@ def kill_task(stack: Stack) -> bool:
     return False
 
 
+def test_a_dag_that_users_wrote_for_the_course_runs(stack: Stack, users_run: tuple[str, datetime]) -> None:
+    run, reference = users_run
+    assert wait(stack, "users_dag", run, seconds=900) == "success"
+    assert forecasts(settings_of(stack), reference).height == 76 * 24
+
+
 def test_a_run_without_a_logical_date_takes_the_hour_that_it_was_started_in(stack: Stack) -> None:
     run = trigger(stack, "ml_pipeline", None)
     assert wait(stack, "ml_pipeline", run) == "success"
-    entry = "taskInstances/run_feature_pipeline/xcomEntries/reference_datetime"
-    reference = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}/{entry}").json()["value"]
+    reference = result(stack, run, "run_feature_pipeline", "reference_datetime")
     after = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}").json()["run_after"]
     assert reference.strip('"') == after[:13].replace("T", " ") + ":00"
 
@@ -199,9 +220,42 @@ def test_tuning_runs_behind_its_branch_and_training_takes_what_it_found(stack: S
     states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
     assert states.pop("branch_skip_hyperparameter_tuning") == "skipped"
     assert set(states.values()) == {"success"}
-    entry = "taskInstances/train_from_best_config/xcomEntries/config_source"
-    source = stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}/{entry}").json()["value"]
-    assert "sweep" in source
+    assert "sweep" in result(stack, run, "train_from_best_config", "config_source")
+
+
+def test_a_failed_tuning_keeps_training_from_running_and_says_what_was_at_hand(stack: Stack) -> None:
+    with (
+        variable(stack, "ml_pipeline_should_run_hyperparameter_tuning", "True"),
+        # Too short a history to compare configurations in it.
+        variable(stack, "ml_pipeline_days_export", "5"),
+    ):
+        run = trigger(stack, "ml_pipeline", PAST + timedelta(days=250))
+        assert wait(stack, "ml_pipeline", run) == "failed"
+    states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
+    assert states["run_hyperparameter_tuning"] == "failed"
+    assert states["train_from_best_config"] == "upstream_failed"
+    log = task_log(stack, run, "run_hyperparameter_tuning")
+    for fact in ("series=76", "feature_view_version=", "training_dataset_version="):
+        assert fact in log
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("ML_PIPELINE_REAL_DATA" not in os.environ, reason="ML_PIPELINE_REAL_DATA names no data set")
+def test_the_published_data_are_stored_row_by_row_and_forecast(stack: Stack) -> None:
+    reference = datetime(2023, 2, 4, 16, tzinfo=UTC)
+    with variable(stack, "ml_pipeline_url", os.environ["ML_PIPELINE_REAL_DATA"]):
+        run = trigger(stack, "ml_pipeline", reference)
+        assert wait(stack, "ml_pipeline", run) == "success"
+    stored = pl.read_delta(f"{stack.root}/store/observations/ConsumptionDE35Hour/v1").drop_nulls("date")
+    given = pl.read_parquet(os.environ["ML_PIPELINE_REAL_DATA"])
+    assert stored.height == given.height == 54_720
+    assert stored["energy_consumption"].sum() == given["TotalCon"].sum()
+    rows = ForecastArchive(settings_of(stack)).read(
+        feature_view_version=result(stack, run, "create_feature_view", "feature_view_version"),
+        reference_from=reference,
+    )
+    assert rows.height == 76 * 24
+    assert set(rows["quality"]) == {"model"}
 
 
 def test_bad_input_fails_at_once_without_a_retry_and_stores_nothing(stack: Stack) -> None:
@@ -221,13 +275,10 @@ def test_bad_input_fails_at_once_without_a_retry_and_stores_nothing(stack: Stack
     assert "At hand: nothing" in log.read_text()
 
 
-def test_a_dag_that_users_wrote_for_the_course_runs(stack: Stack, users_run: str) -> None:
-    assert wait(stack, "users_dag", users_run, seconds=900) == "success"
-    assert forecasts(settings_of(stack), USERS_REFERENCE).height == 76 * 24
-
-
-def test_without_the_private_index_a_fresh_task_fails_and_says_so(stack: Stack, users_run: str) -> None:
-    wait(stack, "users_dag", users_run, seconds=900)
+def test_without_the_private_index_a_fresh_task_fails_and_says_so(
+    stack: Stack, users_run: tuple[str, datetime]
+) -> None:
+    wait(stack, "users_dag", users_run[0], seconds=900)
     supervisorctl = [stack.program("deploy", "supervisorctl"), "-c", str(stack.root / "supervisord.conf")]
     subprocess.run([*supervisorctl, "stop", "index"], check=True, capture_output=True)
     try:

@@ -1,10 +1,12 @@
 """The private index: closed to strangers, immutable, and the only place that our names are installed from."""
 
+import json
 import shutil
 import socket
 import stat
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +93,8 @@ def test_secrets_are_readable_by_their_owner_only(stack: Stack) -> None:
 
 
 def test_no_secret_is_in_a_log_or_a_deployed_file(stack: Stack) -> None:
-    secrets = [stack.secret(name) for name in ("index-password", "airflow-jwt-secret", "airflow-api-secret")]
+    names = ("index-password", "airflow-jwt-secret", "airflow-api-secret", "airflow-fernet-key")
+    secrets = [*map(stack.secret, names), json.loads(stack.secret("airflow-passwords.json"))["admin"]]
     places = [stack.root / name for name in ("logs", "airflow", "deployed", "task-environments")]
     files = [
         path
@@ -104,18 +107,44 @@ def test_no_secret_is_in_a_log_or_a_deployed_file(stack: Stack) -> None:
     assert leaks == []
 
 
+def test_no_secret_is_in_a_rendered_template_or_the_environment_of_a_task(stack: Stack) -> None:
+    runs = stack.api.get("/api/v2/dags/ml_pipeline/dagRuns").json()["dag_runs"]
+    path = f"/api/v2/dags/ml_pipeline/dagRuns/{runs[0]['dag_run_id']}/taskInstances"
+    rendered = [task["rendered_fields"] for task in stack.api.get(path).json()["task_instances"]]
+    assert any("feature-pipeline==" in json.dumps(fields) for fields in rendered)
+    secrets = [stack.secret(name) for name in ("index-password", "airflow-jwt-secret", "airflow-fernet-key")]
+    exposed = json.dumps(rendered) + json.dumps(stack.worker_environment())
+    assert [secret for secret in secrets if secret in exposed] == []
+
+
 def test_a_published_version_with_other_content_is_refused(stack: Stack, tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     ignored = shutil.ignore_patterns(".git", ".energy", "__pycache__", ".*cache")
     shutil.copytree(REPOSITORY, copy, ignore=ignored)
     with (copy / "feature-pipeline/src/feature_pipeline/__init__.py").open("a") as file:
         file.write("# another content\n")
-    done = subprocess.run(
-        [copy / "deploy/ml-pipeline.sh"], env=stack.environment, capture_output=True, text=True, check=False
-    )
+    # The copy builds for itself, with the tools, the passwords and the index of the stack.
+    elsewhere = {
+        "ML_PIPELINE_ROOT_DIR": str(tmp_path / "root"),
+        "ML_PIPELINE_TOOLS_DIR": str(Path(stack.program("deploy", "python")).parent),
+        "ML_PIPELINE_SECRETS_DIR": str(stack.root / "secrets"),
+    }
+    command = [copy / "deploy/ml-pipeline.sh"]
+    done = subprocess.run(command, env=stack.environment | elsewhere, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "published with other content" in done.stderr
     assert "make version" in done.stderr
+
+
+def test_the_index_itself_refuses_other_content_under_a_published_version(stack: Stack) -> None:
+    [published] = (stack.root / "index").glob("feature_pipeline-*.whl")
+    before = published.read_bytes()
+    form = {":action": "file_upload", "name": "feature-pipeline", "version": stack.version}
+    files = {"content": (published.name, b"another content")}
+    login = ("ml-pipeline", stack.secret("index-password"))
+    answer = httpx.post(f"{stack.index_url}/", data=form, files=files, auth=login)
+    assert answer.status_code == httpx.codes.CONFLICT
+    assert published.read_bytes() == before
 
 
 def test_publishing_the_same_content_again_changes_nothing(stack: Stack) -> None:
@@ -173,14 +202,20 @@ def test_each_wheel_installs_alone_and_declares_all_that_it_imports(stack: Stack
         assert done.returncode == 0, done.stderr
 
 
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Every file of a wheel but the two that name the version of poetry-core that built it."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith(("/WHEEL", "/RECORD"))]
+        return {name: archive.read(name) for name in names}
+
+
 def test_poetry_and_uv_build_the_same_wheel(stack: Stack, tmp_path: Path) -> None:
     for name in ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline"):
         uv = stack.program("deploy", "uv")
         subprocess.run([uv, "build", "--quiet", "--out-dir", tmp_path / name, REPOSITORY / name], check=True)
-        by_uv = {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.whl")}
-        by_poetry = {path.name: path.read_bytes() for path in (stack.root / "dist" / name).glob("*.whl")}
-        assert by_uv == by_poetry
-        assert len(by_uv) == 1
+        [by_uv], [by_poetry] = (folder.glob("*.whl") for folder in (tmp_path / name, stack.root / "dist" / name))
+        assert by_uv.name == by_poetry.name
+        assert contents(by_uv) == contents(by_poetry)
 
 
 def test_a_busy_port_is_named_with_its_setting(stack: Stack, tmp_path: Path) -> None:

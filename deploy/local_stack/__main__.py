@@ -26,7 +26,6 @@ def set_up(layout: Layout) -> None:
     with step("package index" if layout.database_uri else "package index and PostgreSQL"):
         if not layout.database_uri:
             database.initialise(layout)
-        layout.sockets.mkdir(parents=True, exist_ok=True)
         processes.start_supervisor(layout)
         processes.start(layout, [name for name in processes.commands(layout) if name not in processes.AIRFLOW])
         if not layout.database_uri:
@@ -56,6 +55,7 @@ def start(layout: Layout) -> AirflowApi:
 def run(layout: Layout, *, once: bool) -> int:
     """Start everything, run the DAG once, sum up; then stay up until interrupted, unless ``once``."""
     started = time.monotonic()
+    was_up = processes.is_up(layout)
     try:
         api = start(layout)
         identifier = api.start_run(pipeline_run.current_hour(datetime.now(UTC)))
@@ -67,24 +67,33 @@ def run(layout: Layout, *, once: bool) -> int:
             if once:
                 return 1
             say("Airflow stays up for you to look; Ctrl-C stops everything.")
-            signal.pause()
+            _stay(layout)
+            return 1
         pipeline_run.summarise(layout, api, identifier)
         say(f"Ready after {time.monotonic() - started:.0f} s.")
         if not once:
             say("ml_pipeline goes on every hour. Ctrl-C, or `make down` in another terminal, stops everything.")
-            while processes.is_up(layout):
-                time.sleep(1)
+            _stay(layout)
     finally:
-        stop(layout)
+        # What was up before is not ours to stop, unless the user who watches says so.
+        if not (was_up and once):
+            stop(layout)
     return 0
+
+
+def _stay(layout: Layout) -> None:
+    while processes.is_up(layout):
+        time.sleep(1)
 
 
 def up(layout: Layout) -> int:
     """Start everything and leave it running; what cannot start completely is stopped again."""
+    was_up = processes.is_up(layout)
     try:
         start(layout)
     except (SetupError, KeyboardInterrupt):
-        stop(layout)
+        if not was_up:
+            stop(layout)
         raise
     say(f"Airflow is at {layout.airflow_url}; `make down` stops everything.")
     return 0

@@ -17,7 +17,7 @@ class AirflowApi:
     def __init__(self, layout: Layout, dag: str = "ml_pipeline") -> None:
         self._layout = layout
         self._dag = dag
-        self._client = httpx.Client(base_url=layout.airflow_url, timeout=30)
+        self._client = httpx.Client(base_url=layout.airflow_url, timeout=30, trust_env=False)
 
     def wait_until_healthy(self, *, seconds: float = 120) -> None:
         """Return when API server, scheduler, dag-processor and triggerer are healthy and the DAG is known.
@@ -35,19 +35,23 @@ class AirflowApi:
 
     def start_run(self, logical_date: datetime) -> str:
         """Trigger the run of that hour, or run it again if it is there; unpause the DAG; return the run's id."""
-        existing = self._get(
-            f"/dags/{self._dag}/dagRuns", logical_date_gte=_text(logical_date), logical_date_lte=_text(logical_date)
-        )
-        if runs := existing["dag_runs"]:
-            run = str(runs[0]["dag_run_id"])
-            if runs[0]["state"] in {"success", "failed"}:
-                self._send("POST", f"/dags/{self._dag}/dagRuns/{run}/clear", {"dry_run": False})
-        else:
-            run = str(
-                self._send("POST", f"/dags/{self._dag}/dagRuns", {"logical_date": _text(logical_date)})["dag_run_id"]
-            )
+        path = f"/dags/{self._dag}/dagRuns"
+        run = self._run_of(logical_date)
+        if run is None:
+            answer = self._client.post(f"/api/v2{path}", json={"logical_date": _text(logical_date)})
+            # The scheduler of an unpaused DAG may have been first.
+            run = self._run_of(logical_date) if answer.status_code == httpx.codes.CONFLICT else _checked(answer)
+        elif run["state"] in {"success", "failed"}:
+            self._send("POST", f"{path}/{run['dag_run_id']}/clear", {"dry_run": False})
         self._send("PATCH", f"/dags/{self._dag}", {"is_paused": False})
-        return run
+        if run is None:
+            raise SetupError(f"Airflow neither makes nor shows a run of {self._dag} at {logical_date}")
+        return str(run["dag_run_id"])
+
+    def _run_of(self, logical_date: datetime) -> dict[str, Any] | None:
+        hour = _text(logical_date)
+        found = self._get(f"/dags/{self._dag}/dagRuns", logical_date_gte=hour, logical_date_lte=hour)["dag_runs"]
+        return found[0] if found else None
 
     def backfills_running(self) -> bool:
         """Tell whether a backfill of the DAG is not completed yet."""
@@ -75,7 +79,7 @@ class AirflowApi:
     def _unhealthy(self) -> str:
         try:
             health = self._client.get("/api/v2/monitor/health").json()
-            bad = [name for name, part in health.items() if part["status"] not in {"healthy", None}]
+            bad = [name for name, part in health.items() if part["status"] != "healthy"]
             if not bad:
                 self._login()
                 found = self._client.get(f"/api/v2/dags/{self._dag}")
@@ -90,8 +94,13 @@ class AirflowApi:
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
-        answer = self._client.get(f"/api/v2{path}", params=parameters)
-        return _checked(answer)
+        for _ in range(3):
+            try:
+                return _checked(self._client.get(f"/api/v2{path}", params=parameters))
+            except httpx.TransportError as error:
+                # A busy machine; asking again changes nothing.
+                failure = error
+        raise SetupError(f"Airflow's API does not answer ({failure}); its log is {self._layout.logs}/api-server.log")
 
     def _send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return _checked(self._client.request(method, f"/api/v2{path}", json=body))

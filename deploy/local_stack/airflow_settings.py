@@ -19,12 +19,12 @@ def settings(layout: Layout) -> dict[str, str]:
         "AIRFLOW__API__PORT": str(layout.airflow_port),
         "AIRFLOW__API__BASE_URL": layout.airflow_url,
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__SECRET_KEY": credentials.read(layout, "airflow-api-secret"),
-        "AIRFLOW__API_AUTH__JWT_SECRET": credentials.read(layout, "airflow-jwt-secret"),
+        "AIRFLOW__API__SECRET_KEY_CMD": _command(layout, "airflow-api-secret"),
+        "AIRFLOW__API_AUTH__JWT_SECRET_CMD": _command(layout, "airflow-jwt-secret"),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{credentials.AIRFLOW_USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.secrets / "airflow-passwords.json"),
-        "AIRFLOW__CORE__FERNET_KEY": credentials.read(layout, "airflow-fernet-key"),
+        "AIRFLOW__CORE__FERNET_KEY_CMD": _command(layout, "airflow-fernet-key"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(layout.dags),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{layout.airflow_url}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -34,3 +34,8 @@ def settings(layout: Layout) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__STANDARD__VENV_INSTALL_METHOD": "uv",
     }
+
+
+def _command(layout: Layout, secret: str) -> str:
+    """Return how Airflow reads a secret itself, so that it is in no process's environment."""
+    return f"cat {layout.secrets / secret}"

@@ -39,6 +39,7 @@ def initialise(layout: Layout) -> None:
 
     pgserver makes the OS user if we are root, and lets that user reach the folder.
     """
+    layout.make_socket_folder()
     if not (_data(layout) / "PG_VERSION").exists():
         # A folder without a version is what a killed first try left.
         shutil.rmtree(_data(layout), ignore_errors=True)

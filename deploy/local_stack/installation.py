@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local_stack import airflow_settings
+from local_stack import airflow_settings, database, publication
 from local_stack.layout import DISTRIBUTIONS, REPOSITORY, Layout, SetupError, process_environment
 
 CREATE_STORES = """
@@ -70,6 +70,8 @@ def create_databases(layout: Layout) -> None:
     """Create or upgrade Airflow's database, the tracking database and the Delta tables, side by side."""
     airflow = [str(layout.executable("airflow", "airflow")), "db", "migrate"]
     state = (REPOSITORY / "airflow" / "uv.lock").read_bytes() + (layout.deployed / "variables.json").read_bytes()
+    # Another database is one that has seen nothing of this.
+    state += database.uri(layout).encode()
     if _is_current(layout.databases_marker, state):
         return
     with ThreadPoolExecutor() as pool:
@@ -79,6 +81,7 @@ def create_databases(layout: Layout) -> None:
         ]
     for job in jobs:
         job.result()
+    publication.announced(layout).unlink(missing_ok=True)
     _mark(layout.databases_marker, state)
 
 
@@ -106,8 +109,14 @@ def run_logged(layout: Layout, name: str, command: list[str], environment: dict[
 
 
 def _is_current(marker: Path, content: bytes) -> bool:
-    return marker.exists() and marker.read_text(encoding="utf-8") == hashlib.sha256(content).hexdigest()
+    return marker.exists() and marker.read_text(encoding="utf-8") == _digest(content)
 
 
 def _mark(marker: Path, content: bytes) -> None:
-    marker.write_text(hashlib.sha256(content).hexdigest(), encoding="utf-8")
+    marker.write_text(_digest(content), encoding="utf-8")
+
+
+def _digest(content: bytes) -> str:
+    # With the interpreter: what was made with one that is gone or another now is made anew.
+    interpreter = f"{sys.base_prefix} {sys.version}".encode()
+    return hashlib.sha256(interpreter + content).hexdigest()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Layout:
             SetupError: If a port is not a port.
         """
         root = Path(os.environ.get("ML_PIPELINE_ROOT_DIR") or REPOSITORY / ".energy").expanduser()
+        if any(letter.isspace() for letter in f"{root}{REPOSITORY}"):
+            raise SetupError(f"{root} and {REPOSITORY} must have no spaces: uv and Airflow take lists that spaces part")
         return cls(
             root=root if root.is_absolute() else REPOSITORY / root,
             index_port=_port("ML_PIPELINE_INDEX_PORT", 8090),
@@ -118,6 +121,17 @@ class Layout:
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"energy-{digest}"
 
+    def make_socket_folder(self) -> None:
+        """Create the folder of Unix sockets.
+
+        Raises:
+            SetupError: If it is there and belongs to someone else, who could then put sockets of theirs in it.
+        """
+        self.sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
+        facts = self.sockets.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise SetupError(f"{self.sockets} is not a folder of ours: set ML_PIPELINE_ROOT_DIR to a shorter path")
+
     @property
     def index_url(self) -> str:
         """Address of the private index, without credentials."""
@@ -155,7 +169,16 @@ def installer_environment(layout: Layout) -> dict[str, str]:
 def process_environment(layout: Layout) -> dict[str, str]:
     """Return what every process of the stack has in its environment beside the caller's own."""
     inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-    return {**inherited, **QUIET, **installer_environment(layout), "ML_PIPELINE_ROOT_DIR": str(layout.root)}
+    # The stack talks to itself on loopback; a proxy has nothing to do with that, and must not see its passwords.
+    direct = ",".join(filter(None, ("127.0.0.1,localhost", os.environ.get("NO_PROXY"))))
+    return {
+        **inherited,
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        **QUIET,
+        **installer_environment(layout),
+        "ML_PIPELINE_ROOT_DIR": str(layout.root),
+    }
 
 
 # Would make every import compile again; would put other indexes beside ours; would name the caller's environment.

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -45,6 +46,7 @@ def start_supervisor(layout: Layout) -> None:
     """
     if is_up(layout):
         return
+    layout.make_socket_folder()
     configuration = layout.root / "supervisord.conf"
     configuration.write_text(_configuration(layout), encoding="utf-8")
     daemon = [str(layout.executable("deploy", "supervisord")), "-c", str(configuration)]
@@ -62,14 +64,18 @@ def is_up(layout: Layout) -> bool:
         _rpc(layout).getState()
     except OSError:
         return False
+    except Fault:
+        # It is shutting down, and answers nothing else any more.
+        return True
     return True
 
 
 def running(layout: Layout) -> set[str]:
     """Return the names of the processes that run."""
-    if not is_up(layout):
+    try:
+        return {info["name"] for info in _rpc(layout).getAllProcessInfo() if info["statename"] == "RUNNING"}
+    except (OSError, Fault):
         return set()
-    return {info["name"] for info in _rpc(layout).getAllProcessInfo() if info["statename"] == "RUNNING"}
 
 
 def start(layout: Layout, names: Iterable[str]) -> None:
@@ -78,7 +84,10 @@ def start(layout: Layout, names: Iterable[str]) -> None:
     Raises:
         SetupError: If one of them ends at once.
     """
-    for name in set(names) - running(layout):
+    up = running(layout)
+    for name in names:
+        if name in up:
+            continue
         try:
             _rpc(layout).startProcess(name)
         except Fault as fault:
@@ -88,16 +97,17 @@ def start(layout: Layout, names: Iterable[str]) -> None:
 
 
 def stop(layout: Layout, *, seconds: float = 60) -> None:
-    """Stop every process and the process manager; return when all have ended.
+    """Stop every process and the process manager; return when all have ended, whoever began to stop them.
 
     Raises:
         SetupError: If the process manager has not ended in time.
     """
     if not is_up(layout):
         return
-    manager = _rpc(layout)
-    pid = manager.getPID()
-    manager.shutdown()
+    pid = int((layout.root / "supervisord.pid").read_text(encoding="utf-8"))
+    # A fault: it is being shut down already.
+    with suppress(Fault, OSError):
+        _rpc(layout).shutdown()
     deadline = time.monotonic() + seconds
     while Path(f"/proc/{pid}").exists():
         if time.monotonic() > deadline:

@@ -62,14 +62,19 @@ def pin(layout: Layout) -> str:
 
 def announce(layout: Layout) -> None:
     """Set the Airflow Variables of the deployed version, if they changed; the DAG reads them when a task runs."""
-    variables, announced = layout.deployed / "variables.json", layout.deployed / "variables-announced.json"
-    if announced.exists() and announced.read_bytes() == variables.read_bytes():
+    variables, told = layout.deployed / "variables.json", announced(layout)
+    if told.exists() and told.read_bytes() == variables.read_bytes():
         return
     command = [str(REPOSITORY / "deploy" / "airflow"), "variables", "import", "--action-on-existing-key", "overwrite"]
     done = subprocess.run([*command, str(variables)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SetupError(f"Airflow does not take its Variables:\n{done.stdout[-500:]}{done.stderr[-1000:]}")
-    _write(announced, variables.read_text(encoding="utf-8"))
+    _write(told, variables.read_text(encoding="utf-8"))
+
+
+def announced(layout: Layout) -> Path:
+    """Return the path of what Airflow was told last."""
+    return layout.deployed / "variables-announced.json"
 
 
 def _version() -> str:
@@ -96,7 +101,7 @@ def _published(layout: Layout, name: str) -> dict[str, str]:
     """Return file name to SHA-256 of what the index has under ``name``."""
     login = (credentials.INDEX_USER, credentials.read(layout, "index-password"))
     try:
-        answer = httpx.get(f"{layout.index_url}/simple/{name}/", auth=login, timeout=10)
+        answer = httpx.get(f"{layout.index_url}/simple/{name}/", auth=login, timeout=10, trust_env=False)
     except httpx.HTTPError as error:
         raise SetupError(
             f"the private index at {layout.index_url} does not answer ({error}): start it with `make run`"

@@ -41,7 +41,8 @@ def _about_to_register(settings: Settings) -> bool:
     return any(run.status == "FINISHED" for run in tracking.find_runs(settings, {"artifact": "model"}))
 
 
-def _kill_when(reached: Callable[[Settings], bool], settings: Settings, environment: dict[str, str]) -> None:
+def _kill_when(reached: Callable[[Settings], bool], settings: Settings, environment: dict[str, str]) -> bool:
+    """Whether training was killed there; at its very end it may be done before the kill."""
     process = subprocess.Popen(
         [sys.executable, "-m", "training_pipeline", "train"],
         env=environment,
@@ -53,18 +54,20 @@ def _kill_when(reached: Callable[[Settings], bool], settings: Settings, environm
         time.sleep(0.001)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.wait() == -signal.SIGKILL
 
 
 def test_training_killed_anywhere_and_called_again_registers_exactly_one_version(
     system: Any, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     system.ingest(REFERENCE)
+    killed = []
     for reached in (_begun, _writing_files, _about_to_register):
-        _kill_when(reached, system.settings, environment)
+        killed.append(_kill_when(reached, system.settings, environment))
         for version in tracking.find_model_versions(system.settings):
             # Whatever is visible is whole.
             assert forecaster.load(tracking.download_model(system.settings, version)).fh == 24
+    assert killed[:2] == [True, True]
     assert main(["train"]) == 0
     assert main(["train"]) == 0
     [version] = tracking.find_model_versions(system.settings)

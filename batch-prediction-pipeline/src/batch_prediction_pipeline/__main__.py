@@ -1,27 +1,17 @@
 """The pipeline from a shell: ``python -m batch_prediction_pipeline predict --help``."""
 
 import argparse
-import json
-import logging
 import sys
 from collections.abc import Sequence
 
 from batch_prediction_pipeline import batch, monitoring
-from forecast_core.errors import ForecastSystemError
+from forecast_core.program import run_step
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
     options = vars(_parser().parse_args(arguments))
-    step = options.pop("step")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        result = step(**options)
-    except ForecastSystemError as error:
-        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
-        return 1
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
-    return 0
+    return run_step(options.pop("step"), options)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,15 +1,10 @@
 """What users' own DAGs import besides the pipeline itself."""
 
-import logging
-
 from forecast_core import tracking
+from forecast_core.program import get_logger
 from forecast_core.settings import Settings
 
-
-def get_logger(name: str) -> logging.Logger:
-    """Return the logger ``name``, with messages from INFO up going to stderr where nobody has set logging up yet."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return logging.getLogger(name)
+__all__ = ["check_if_artifact_exists", "get_logger"]
 
 
 def check_if_artifact_exists(artifact_name: str, *, settings: Settings | None = None) -> bool:

@@ -1,0 +1,27 @@
+"""How a step of a pipeline behaves as a program: its log, its result, its errors, its exit code."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from forecast_core.errors import ForecastSystemError
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return the logger ``name``, with messages from INFO up going to stderr where nobody has set logging up yet."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return logging.getLogger(name)
+
+
+def run_step(step: Callable[..., Any], arguments: dict[str, Any]) -> int:
+    """Call ``step``; its result goes to stdout as JSON, an error as one line to stderr. Return the exit code."""
+    get_logger(step.__module__)
+    try:
+        result = step(**arguments)
+    except ForecastSystemError as error:
+        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+        return 1
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    return 0
