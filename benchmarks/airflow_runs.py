@@ -66,6 +66,7 @@ def backfill(layout: Layout, reference: datetime, hours: int) -> dict[str, Any]:
     """Backfill the hours up to ``reference`` forwards and backwards; return what the archive has after each."""
     api = AirflowApi(layout)
     api.wait_until_healthy()
+    api.unpause()
     span = ["--from-date", (reference - timedelta(hours=hours - 1)).isoformat(), "--to-date", reference.isoformat()]
     results = {}
     for name, order in (("forwards", []), ("backwards", ["--run-backwards"])):

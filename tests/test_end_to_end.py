@@ -227,7 +227,7 @@ def test_a_failed_tuning_keeps_training_from_running_and_says_what_was_at_hand(s
     with (
         variable(stack, "ml_pipeline_should_run_hyperparameter_tuning", "True"),
         # Too short a history to compare configurations in it.
-        variable(stack, "ml_pipeline_days_export", "5"),
+        variable(stack, "ml_pipeline_days_export", "1"),
     ):
         run = trigger(stack, "ml_pipeline", PAST + timedelta(days=250))
         assert wait(stack, "ml_pipeline", run) == "failed"

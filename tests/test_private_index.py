@@ -25,7 +25,7 @@ def install(stack: Stack, environment: Path, *requirements: str, **variables: st
     worker = stack.worker_environment() | variables
     uv = stack.program("deploy", "uv")
     subprocess.run([uv, "venv", "--quiet", "--clear", environment], env=worker, check=True)
-    command = [uv, "pip", "install", "--no-cache", "--python", environment / "bin" / "python", *requirements]
+    command = [uv, "pip", "install", "--python", environment / "bin" / "python", *requirements]
     return subprocess.run(command, env=worker, capture_output=True, text=True, check=False)
 
 
@@ -46,6 +46,12 @@ def hostile_index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", project], check=True)
     with serve(stack, folder / "dist", "-P", ".", "-a", ".") as url:
         yield url
+
+
+@pytest.fixture
+def no_cache() -> dict[str, str]:
+    """What was installed before must not answer in place of an index."""
+    return {"UV_NO_CACHE": "1"}
 
 
 @contextmanager
@@ -156,31 +162,34 @@ def test_publishing_the_same_content_again_changes_nothing(stack: Stack) -> None
     assert {path: path.stat().st_mtime_ns for path in (stack.root / "index").iterdir()} == before
 
 
-def test_a_hostile_higher_version_elsewhere_loses(stack: Stack, hostile_index: str, tmp_path: Path) -> None:
+def test_a_hostile_higher_version_elsewhere_loses(
+    stack: Stack, hostile_index: str, tmp_path: Path, no_cache: dict[str, str]
+) -> None:
     for place, urls in {
         "behind ours": f"{stack.index_url}/simple/ {hostile_index}",
         "before ours": f"{hostile_index} {stack.index_url}/simple/",
     }.items():
-        done = install(stack, tmp_path / "env", "feature-pipeline", UV_INDEX=urls)
+        done = install(stack, tmp_path / "env", "feature-pipeline", UV_INDEX=urls, **no_cache)
         hostile = list((tmp_path / "env").rglob("feature_pipeline/hostile.py"))
         assert hostile == [], place
         assert (done.returncode == 0) == (place == "behind ours"), done.stderr
 
 
 def test_without_our_index_the_stranger_is_not_installed_even_in_our_version(
-    stack: Stack, hostile_index: str, tmp_path: Path
+    stack: Stack, hostile_index: str, tmp_path: Path, no_cache: dict[str, str]
 ) -> None:
     for requirement in ("feature-pipeline", f"feature-pipeline=={stack.version}", "feature-pipeline==9.9.9"):
-        done = install(stack, tmp_path / "env", requirement, UV_INDEX=hostile_index)
+        done = install(stack, tmp_path / "env", requirement, UV_INDEX=hostile_index, **no_cache)
         assert done.returncode != 0
         assert list((tmp_path / "env").rglob("feature_pipeline")) == []
 
 
-def test_a_stopped_index_is_a_clear_failure_and_no_fallback(stack: Stack, hostile_index: str, tmp_path: Path) -> None:
+def test_a_stopped_index_is_a_clear_failure_and_no_fallback(
+    stack: Stack, hostile_index: str, tmp_path: Path, no_cache: dict[str, str]
+) -> None:
     nothing = f"http://127.0.0.1:{free_port()}/simple/"
-    done = install(
-        stack, tmp_path / "env", "feature-pipeline", UV_INDEX=f"{nothing} {hostile_index}", UV_HTTP_RETRIES="0"
-    )
+    indexes = {"UV_INDEX": f"{nothing} {hostile_index}", "UV_HTTP_RETRIES": "0", **no_cache}
+    done = install(stack, tmp_path / "env", "feature-pipeline", **indexes)
     assert done.returncode != 0
     assert nothing in done.stderr
     assert "Connection refused" in done.stderr

@@ -43,7 +43,7 @@ class AirflowApi:
             run = self._run_of(logical_date) if answer.status_code == httpx.codes.CONFLICT else _checked(answer)
         elif run["state"] in {"success", "failed"}:
             self._send("POST", f"{path}/{run['dag_run_id']}/clear", {"dry_run": False})
-        self._send("PATCH", f"/dags/{self._dag}", {"is_paused": False})
+        self.unpause()
         if run is None:
             raise SetupError(f"Airflow neither makes nor shows a run of {self._dag} at {logical_date}")
         return str(run["dag_run_id"])
@@ -52,6 +52,10 @@ class AirflowApi:
         hour = _text(logical_date)
         found = self._get(f"/dags/{self._dag}/dagRuns", logical_date_gte=hour, logical_date_lte=hour)["dag_runs"]
         return found[0] if found else None
+
+    def unpause(self) -> None:
+        """Let the scheduler run the DAG's runs; a new DAG is paused."""
+        self._send("PATCH", f"/dags/{self._dag}", {"is_paused": False})
 
     def backfills_running(self) -> bool:
         """Tell whether a backfill of the DAG is not completed yet."""
