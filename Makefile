@@ -92,7 +92,15 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
+	@$(MAKE) --no-print-directory -j 2 test-units test-stack
+
+# The stack's tests wait for Airflow half of the time; the others fit in between.
+.PHONY: test-units
+test-units:
 	$(PYTEST) -n 2 -m "not stack"
+
+.PHONY: test-stack
+test-stack:
 	$(PYTEST) -p no:randomly -m stack
 
 .PHONY: picture

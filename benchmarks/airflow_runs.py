@@ -50,9 +50,9 @@ def seconds_of(api: AirflowApi, logical_date: datetime) -> dict[str, Any]:
 
 
 def warm(layout: Layout, reference: datetime, _hours: int) -> dict[str, Any]:
-    """Time three warm runs of ml_pipeline and of the same shape with empty tasks, taking turns."""
+    """Time two warm runs of ml_pipeline and of the same shape with empty tasks, taking turns."""
     results: dict[str, list[dict[str, Any]]] = {"ml_pipeline": [], "empty_pipeline": []}
-    for turn in range(4):
+    for turn in range(3):
         for dag, runs in results.items():
             api = AirflowApi(layout, dag)
             api.wait_until_healthy()

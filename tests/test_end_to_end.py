@@ -114,12 +114,20 @@ def test_a_second_run_builds_nothing_and_doubles_nothing(started: Started) -> No
     assert not archived.select(keys).is_duplicated().any()
 
 
-def test_a_failed_run_exits_non_zero_and_names_task_reason_and_log(started: Started) -> None:
-    assert started.failed_run.returncode != 0
-    assert "task run_feature_pipeline failed" in started.failed_run.stdout
-    assert "nonsense" in started.failed_run.stdout
-    log = re.findall(r"log: (\S+)", started.failed_run.stdout)[0]
+def test_a_failed_run_exits_non_zero_and_names_task_reason_and_log(stack: Stack) -> None:
+    with variable(stack, "ml_pipeline_url", "nonsense://nowhere"):
+        failed = stack.make("run", "ONCE=1", check=False)
+    assert failed.returncode != 0
+    assert "task run_feature_pipeline failed" in failed.stdout
+    assert "nonsense" in failed.stdout
+    log = re.findall(r"log: (\S+)", failed.stdout)[0]
     assert "nonsense" in Path(log).read_text()
+
+
+def test_one_run_beside_a_stack_that_is_up_leaves_it_up(stack: Stack) -> None:
+    names = " ".join(" ".join(process.cmdline()) for process in stack.processes())
+    assert "supervisord" in names
+    assert "scheduler" in names
 
 
 def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack, tmp_path: Any) -> None:
@@ -132,18 +140,21 @@ def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack
         "--reprocess-behavior",
         "completed",
     ]
-    seen = []
+    seen, ended = [], []
     for order in ([], ["--run-backwards"]):
+        wait_for_backfills(stack)
         stack.airflow("backfill", "create", "--dag-id", "ml_pipeline", *span, *order)
         for hour in hours:
-            wait(stack, "ml_pipeline", f"backfill__{hour.isoformat()}")
-        wait_for_backfills(stack)
+            wait(stack, "ml_pipeline", run := f"backfill__{hour.isoformat()}")
+            ended.append(stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}").json()["end_date"])
         seen.append([forecasts(settings_of(stack), hour) for hour in hours])
+    assert len(set(ended)) == 4, "the second order has run nothing again"
     for first, again, hour in zip(*seen, hours, strict=True):
         assert first.height == 76 * 24
-        assert first.equals(again)
-        alone = run_in_shell(stack, tmp_path / hour.strftime("%H"), reference=hour)
-        assert first.equals(forecasts(alone, hour))
+        assert first.equals(again), hour
+    # What the hour that was run first forwards, and last backwards, gives in an empty root.
+    alone = run_in_shell(stack, tmp_path, reference=hours[0])
+    assert seen[0][0].equals(forecasts(alone, hours[0]))
 
 
 @pytest.fixture(scope="session")
