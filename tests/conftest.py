@@ -40,6 +40,7 @@ def started() -> Iterator[Started]:
             yield Started(stack, first, second, left, store, files(stack.root / "store"))
         assert command_lines(stack) == []
     finally:
+        stack.close()
         stack.make("down")
 
 

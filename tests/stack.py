@@ -138,6 +138,11 @@ class Stack:
                 continue
         return found
 
+    def close(self) -> None:
+        """Close the session with Airflow's API, if there was one."""
+        if "api" in self.__dict__:
+            self.api.close()
+
     @cached_property
     def api(self) -> Any:
         """A session with Airflow's API."""
