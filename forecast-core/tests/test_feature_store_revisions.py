@@ -1,10 +1,11 @@
 """Observations with revisions: the state as of every reference time is that of an oracle which keeps every ingest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import FeatureStore, IngestCounts, revisions
 from forecast_core.schema import KEY, OBSERVATIONS
 from forecast_core.settings import Settings
@@ -22,6 +24,9 @@ START = datetime(2022, 12, 31, 22, tzinfo=UTC)
 SERIES = (("DK1", "111"), ("DK2", "112"))
 HOURS = 3
 TIMES = tuple(START + timedelta(days=20, minutes=30 * step, microseconds=step) for step in range(6))
+
+CHANGES = pl.Schema({**OBSERVATIONS, "before": pl.Float64(), "after": pl.Float64()})
+del CHANGES["energy_consumption"]
 
 Values = dict[tuple[str, str, datetime], float]
 
@@ -34,25 +39,80 @@ class Said:
     known_at: datetime
     values: Values
 
+    def asked(self) -> list[tuple[str, str, datetime]]:
+        return [(*series, self.window.start + step * HOUR) for series in SERIES for step in range(self.window.hours)]
+
     def frame(self) -> pl.DataFrame:
         rows = [(*key, value) for key, value in self.values.items()]
         return pl.DataFrame(rows, schema=OBSERVATIONS, orient="row")
 
 
+Key = tuple[str, str, datetime]
+
+
+def history(ingests: Sequence[Said]) -> dict[Key, list[tuple[datetime, float | None]]]:
+    """The oracle: every ingest in full, per key in order of time; None where it asked and there was nothing.
+
+    Of several at the same time the value that arrived first counts.
+    """
+    said: dict[Key, dict[datetime, float | None]] = {}
+    for each in ingests:
+        for key in each.asked():
+            at = said.setdefault(key, {})
+            value = at.get(each.known_at)
+            at[each.known_at] = each.values.get(key) if value is None else value
+    return {key: sorted(at.items()) for key, at in sorted(said.items())}
+
+
+def bits(value: float | None) -> str:
+    return repr(value)
+
+
 def oracle(ingests: Sequence[Said], known_at: datetime) -> pl.DataFrame:
-    """The newest value per key; of several at the same time, the one that arrived first."""
-    state: dict[tuple[str, str, datetime], tuple[datetime, float]] = {}
-    for said in ingests:
-        for key, value in said.values.items():
-            if said.known_at <= known_at and (key not in state or state[key][0] < said.known_at):
-                state[key] = (said.known_at, value)
-    rows = [(*key, value) for key, (_, value) in sorted(state.items())]
+    """The newest value per key."""
+    rows = []
+    for key, states in history(ingests).items():
+        values = [value for at, value in states if at <= known_at and value is not None]
+        rows += [(*key, value) for value in values[-1:]]
     return pl.DataFrame(rows, schema=OBSERVATIONS, orient="row")
 
 
+def oracle_known(ingests: Sequence[Said], known_at: datetime) -> pl.DataFrame:
+    """The newest value per key, and the first time of the last unbroken row of it; absence breaks nothing."""
+    rows = []
+    for key, states in history(ingests).items():
+        seen: list[tuple[float, datetime]] = []
+        for at, value in states:
+            if at <= known_at and value is not None and (not seen or bits(seen[-1][0]) != bits(value)):
+                seen.append((value, at))
+        rows += [(*key, value, at) for value, at in seen[-1:]]
+    return pl.DataFrame(rows, schema=revisions.REVISIONS, orient="row")
+
+
+def oracle_revisions(ingests: Sequence[Said], known_until: datetime) -> pl.DataFrame:
+    """Every change of state."""
+    rows = []
+    for key, states in history(ingests).items():
+        before: float | None = None
+        for at, value in states:
+            if at <= known_until and bits(before) != bits(value):
+                rows.append((*key, value, at))
+                before = value
+    return pl.DataFrame(rows, schema=revisions.REVISIONS, orient="row")
+
+
+def oracle_changes(ingests: Sequence[Said], known_from: datetime, known_to: datetime) -> pl.DataFrame:
+    """Values that differ between two states."""
+    before, after = (
+        {row[:3]: row[3] for row in oracle(ingests, known_at).iter_rows()} for known_at in (known_from, known_to)
+    )
+    rows = [(*key, before.get(key), value) for key, value in after.items() if bits(before.get(key)) != bits(value)]
+    return pl.DataFrame(rows, schema=CHANGES, orient="row")
+
+
 def identical(left: pl.DataFrame, right: pl.DataFrame) -> bool:
-    bits = pl.col("energy_consumption").reinterpret(dtype=pl.Int64)
-    return left.with_columns(bits).equals(right.with_columns(bits))
+    bits = pl.col(pl.Float64).reinterpret(dtype=pl.Int64)
+    return left.schema == right.schema and left.with_columns(bits).equals(right.with_columns(bits))
 
 
 @st.composite
@@ -60,10 +120,10 @@ def said(draw: st.DrawFn) -> Said:
     first = draw(st.integers(0, HOURS - 1))
     hours = draw(st.integers(1, HOURS - first))
     window = Window(START + first * HOUR, START + (first + hours) * HOUR)
-    keys = [(*series, window.start + step * HOUR) for series in SERIES for step in range(hours)]
     values = st.sampled_from([None, 1.0, 2.0, 0.0, -0.0])
-    drawn = {key: draw(values) for key in keys}
-    return Said(window, draw(st.sampled_from(TIMES)), {k: v for k, v in drawn.items() if v is not None})
+    asked = Said(window, draw(st.sampled_from(TIMES)), {})
+    drawn = {key: draw(values) for key in asked.asked()}
+    return replace(asked, values={key: value for key, value in drawn.items() if value is not None})
 
 
 @given(st.lists(said(), min_size=4, max_size=9))
@@ -91,6 +151,10 @@ def test_planned_rows_give_the_state_of_the_oracle_as_of_every_time(ingests: lis
     assert not stored.select(*KEY, "known_at", pl.col("energy_consumption").is_null()).is_duplicated().any()
 
 
+GROUP: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
+EVERYTHING = Window(START - 48 * HOUR, START + 48 * HOUR)
+
+
 def store_at(root: str | Path) -> FeatureStore:
     return FeatureStore(Settings(root_dir=Path(root)))
 
@@ -108,8 +172,7 @@ def ingest(store: FeatureStore, each: Said) -> IngestCounts:
 
 
 def read(store: FeatureStore, known_at: datetime) -> pl.DataFrame:
-    everything = Window(START - 48 * HOUR, START + 48 * HOUR)
-    return store.read(dataset="demo", feature_group_version=1, window=everything, known_at=known_at)
+    return store.read(**GROUP, window=EVERYTHING, known_at=known_at)
 
 
 @given(st.lists(said(), min_size=1, max_size=5))
@@ -119,8 +182,19 @@ def test_the_stored_state_is_that_of_the_oracle_as_of_every_time(ingests: list[S
         store = store_at(root)
         for each in ingests:
             ingest(store, each)
-        for known_at in TIMES:
-            assert identical(read(store, known_at), oracle(ingests, known_at))
+        assert_as_of_every_time(store, ingests)
+
+
+def assert_as_of_every_time(store: FeatureStore, ingests: Sequence[Said]) -> None:
+    for known_at in TIMES:
+        assert identical(read(store, known_at), oracle(ingests, known_at))
+        assert identical(
+            store.read_known(**GROUP, window=EVERYTHING, known_at=known_at), oracle_known(ingests, known_at)
+        )
+        stored = store.read_revisions(**GROUP, window=EVERYTHING, known_until=known_at)
+        assert identical(stored, oracle_revisions(ingests, known_at))
+        changes = store.changes(**GROUP, window=EVERYTHING, known_from=TIMES[2], known_to=max(TIMES[2], known_at))
+        assert identical(changes, oracle_changes(ingests, TIMES[2], max(TIMES[2], known_at)))
 
 
 def observation_table(root: Path) -> DeltaTable:
@@ -187,6 +261,45 @@ def test_of_a_value_and_its_absence_at_the_same_time_the_value_counts(*, marker_
         coverage=pl.DataFrame(schema=revisions.COVERAGE),
     )
     assert (counts, rows.height) == (IngestCounts(1, 0, 0, 0, 0), 0)
+
+
+def test_some_series_are_read_alone(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    keys = [(*series, START) for series in SERIES]
+    ingest(store, Said(Window(START, START + HOUR), TIMES[0], dict.fromkeys(keys, 1.0)))
+    wanted = [SERIES[1], ("DK2", "111"), SERIES[1]]
+    for reader in (store.read, store.read_known):
+        found = reader(**GROUP, window=EVERYTHING, known_at=TIMES[1], series=wanted)
+        assert found.select(KEY).rows() == [keys[1]]
+    assert store.read_revisions(**GROUP, window=EVERYTHING, series=wanted).height == 1
+    assert store.read(**GROUP, window=EVERYTHING, known_at=TIMES[1], series=[]).is_empty()
+    assert store.known_series(**GROUP, known_at=TIMES[1]) == list(SERIES)
+    assert store.known_series(**GROUP, known_at=TIMES[0] - HOUR) == []
+    assert store.known_series(dataset="other", feature_group_version=1, known_at=TIMES[1]) == []
+
+
+def test_hours_are_covered_by_ingests_together_and_only_by_those_from_a_time_on(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    assert not store.covered(**GROUP, window=Window(START, START + HOUR), known_at=TIMES[0])
+    for first, hours, known_at in ((2, 2, TIMES[3]), (0, 2, TIMES[2]), (6, 1, TIMES[3])):
+        ingest(store, Said(Window(START + first * HOUR, START + (first + hours) * HOUR), known_at, {}))
+    four = Window(START, START + 4 * HOUR)
+    assert store.covered(**GROUP, window=four, known_at=TIMES[2])
+    assert not store.covered(**GROUP, window=four, known_at=TIMES[3])
+    assert store.covered(**GROUP, window=Window(START + 2 * HOUR, four.end), known_at=TIMES[3])
+    assert not store.covered(**GROUP, window=Window(START, START + 5 * HOUR), known_at=TIMES[2])
+    assert [(each.known_at, each.window.hours) for each in store.ingests(**GROUP)] == [
+        (TIMES[2], 2),
+        (TIMES[3], 1),
+    ]
+    assert store.ingests(dataset="other") == []
+
+
+def test_changes_go_forwards_in_time(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    ingest(store, one(TIMES[0], 1.0))
+    with pytest.raises(InvalidArgument, match="to a later one"):
+        store.changes(**GROUP, window=EVERYTHING, known_from=TIMES[1], known_to=TIMES[0])
 
 
 def test_a_reader_keeps_its_version_while_others_write(tmp_path: Path) -> None:

@@ -85,9 +85,18 @@ def latest(
     }
     conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
     newest = table.collect(lambda rows: rows.filter(*conditions).sort("known_at", "written").tail(1))
-    if newest.is_empty():
-        return None
-    row = newest.row(0, named=True)
+    return None if newest.is_empty() else _from_row(newest.row(0, named=True))
+
+
+def listed(table: Table, *, dataset: str | None, feature_group_version: int | None) -> list[Ingest]:
+    """Return the ingests, of one dataset or version if given, sorted by ``known_at``, then as they were written."""
+    wanted = {"feature_group_version": feature_group_version, "dataset": dataset}
+    conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
+    found = table.collect(lambda rows: rows.filter(*conditions).sort("known_at", "written"))
+    return [_from_row(row) for row in found.iter_rows(named=True)]
+
+
+def _from_row(row: dict[str, Any]) -> Ingest:
     return Ingest(
         dataset=row["dataset"],
         feature_group_version=row["feature_group_version"],

@@ -5,6 +5,7 @@ partition without a date, which no reader of observations looks at, so that rows
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ import polars as pl
 from forecast_core.feature_store import revisions
 from forecast_core.feature_store.delta import Change, Snapshot, Table
 from forecast_core.feature_store.revisions import IngestCounts
+from forecast_core.schema import SERIES
 from forecast_core.window import Window, as_utc
 
 SCHEMA: Final = pl.Schema({**revisions.REVISIONS, "date": pl.Date()})
@@ -45,9 +47,26 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
     return counts
 
 
-def read(snapshot: Snapshot, *, window: Window, known_at: datetime) -> pl.DataFrame:
-    """Return OBSERVATIONS of the window as known at a time, sorted by key."""
-    return revisions.as_known_at(_of_window(snapshot.rows, window), known_at).collect()
+def revisions_of(
+    snapshot: Snapshot, window: Window | None = None, series: Sequence[tuple[str, str]] | None = None
+) -> pl.LazyFrame:
+    """Return REVISIONS of a window and of some series, or of all, in no order."""
+    rows = snapshot.rows.filter(_DATE.is_not_null()) if window is None else _of_window(snapshot.rows, window)
+    if series is not None:
+        wanted = pl.LazyFrame(list(series), schema=dict.fromkeys(SERIES, pl.String()), orient="row").unique()
+        rows = rows.join(wanted, on=SERIES, how="semi")
+    return rows.select(revisions.REVISIONS.names())
+
+
+def known_series(snapshot: Snapshot, *, known_at: datetime) -> list[tuple[str, str]]:
+    """Return the series with any value by ``known_at``, sorted."""
+    known = revisions_of(snapshot).filter(pl.col("known_at") <= known_at, pl.col("energy_consumption").is_not_null())
+    return sorted(known.select(SERIES).unique().collect().iter_rows())
+
+
+def covered(snapshot: Snapshot, *, window: Window, known_at: datetime) -> bool:
+    """Whether ingests at or after ``known_at`` have, together, asked for all hours of the window."""
+    return revisions.covers(_coverage(snapshot.rows, window, known_at), window)
 
 
 def span(snapshot: Snapshot, *, known_at: datetime) -> tuple[datetime, datetime] | None:

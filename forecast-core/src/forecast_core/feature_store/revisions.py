@@ -75,6 +75,44 @@ def as_known_at(revisions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
     )
 
 
+def with_known_at(revisions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
+    """Return ``as_known_at`` with the ``known_at`` from which on each value was the newest one: REVISIONS."""
+    return (
+        _without_repetition(
+            revisions.filter(pl.col("known_at") <= known_at, pl.col("energy_consumption").is_not_null())
+        )
+        .unique(KEY, keep="last", maintain_order=True)
+        .select(REVISIONS.names())
+    )
+
+
+def changes_of_state(revisions: pl.LazyFrame) -> pl.LazyFrame:
+    """Return REVISIONS sorted by key and ``known_at``, without those that repeat the state before them.
+
+    The result does not depend on the order in which the ingests came.
+    """
+    # Of a marker and a value at the same time the value is last, and stays.
+    by_time = revisions.sort(*KEY, "known_at", pl.col("energy_consumption").is_not_null())
+    states = by_time.unique([*KEY, "known_at"], keep="last", maintain_order=True)
+    return _without_repetition(states).select(REVISIONS.names())
+
+
+def between(revisions: pl.LazyFrame, *, known_from: datetime, known_to: datetime) -> pl.LazyFrame:
+    """Return, per key whose value as known at the two times differs, ``before`` and ``after``, sorted by key."""
+    arrived = pl.col("known_at").is_between(known_from, known_to, closed="right")
+    touched = revisions.join(revisions.filter(arrived).select(KEY).unique(), on=KEY, how="semi")
+    before = as_known_at(touched, known_from).rename({"energy_consumption": "before"})
+    after = as_known_at(touched, known_to).rename({"energy_consumption": "after"})
+    joined = after.join(before, on=KEY, how="left").filter(_differ("before", "after"))
+    return joined.select(*KEY, "before", "after").sort(KEY)
+
+
+def _without_repetition(revisions: pl.LazyFrame) -> pl.LazyFrame:
+    state = pl.col("energy_consumption").reinterpret(dtype=pl.Int64)
+    by_time = revisions.sort(*KEY, "known_at")
+    return by_time.filter(state.ne_missing(state.shift(1).over(KEY, order_by="known_at")))
+
+
 def _states_before(stored: pl.DataFrame, known_at: datetime) -> pl.DataFrame:
     """Per key: state at ``known_at`` as stored so far, state before it, newest value before it."""
     value, earlier = pl.col("energy_consumption"), pl.col("known_at") < known_at
@@ -89,6 +127,15 @@ def _states_before(stored: pl.DataFrame, known_at: datetime) -> pl.DataFrame:
             value_before=value.filter(earlier & value.is_not_null()).last(),
         )
     )
+
+
+def covers(coverage: pl.DataFrame, window: Window) -> bool:
+    """Whether COVERAGE has, together, every hour of the window."""
+    reached = window.start
+    for start, hours, _ in coverage.sort("datetime_utc").iter_rows():
+        if start <= reached:
+            reached = max(reached, start + hours * HOUR)
+    return reached >= window.end
 
 
 def _hours(window: Window, known_at: datetime, coverage: pl.DataFrame) -> pl.DataFrame:

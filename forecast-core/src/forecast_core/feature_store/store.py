@@ -1,17 +1,17 @@
 """The feature store: what was observed and when it became known, views of it, and training datasets made from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from forecast_core.errors import NotFoundError, WindowError
+from forecast_core.errors import InvalidArgument, NotFoundError, WindowError
 from forecast_core.feature_store import checks, ingests, observations, training_datasets, views
 from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
 from forecast_core.feature_store.ingests import Ingest
 from forecast_core.feature_store.places import place, table
-from forecast_core.feature_store.revisions import IngestCounts
+from forecast_core.feature_store.revisions import IngestCounts, as_known_at, between, changes_of_state, with_known_at
 from forecast_core.feature_store.training_datasets import TrainingDataset
 from forecast_core.feature_store.views import FeatureView
 from forecast_core.schema import KEY, OBSERVATIONS
@@ -74,15 +74,113 @@ class FeatureStore:
         ingests.write(self._ingests, Ingest(dataset, feature_group_version, moment, window, url, counts, record))
         return counts
 
-    def read(self, *, dataset: str, feature_group_version: int, window: Window, known_at: datetime) -> pl.DataFrame:
+    def read(
+        self,
+        *,
+        dataset: str,
+        feature_group_version: int,
+        window: Window,
+        known_at: datetime,
+        series: Sequence[tuple[str, str]] | None = None,
+    ) -> pl.DataFrame:
         """Return OBSERVATIONS of a window, sorted by key: the newest value of each key with ``known_at`` <= the given.
+
+        Args:
+            dataset: With the version, names the feature group.
+            feature_group_version: Its version.
+            window: The hours to return.
+            known_at: The reference time.
+            series: Only these, as (area, consumer_type); one that the store does not know has no rows.
 
         Raises:
             NotFoundError: If the feature group does not exist; the message names those that do.
         """
-        group, snapshot = self._existing(dataset, feature_group_version)
+        return self._query(
+            (dataset, feature_group_version), window, series, lambda rows: as_known_at(rows, as_utc(known_at))
+        )
+
+    def read_known(
+        self,
+        *,
+        dataset: str,
+        feature_group_version: int,
+        window: Window,
+        known_at: datetime,
+        series: Sequence[tuple[str, str]] | None = None,
+    ) -> pl.DataFrame:
+        """Return what ``read`` does, and ``known_at``: since when each value has been the newest one.
+
+        Raises:
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        return self._query(
+            (dataset, feature_group_version), window, series, lambda rows: with_known_at(rows, as_utc(known_at))
+        )
+
+    def read_revisions(
+        self,
+        *,
+        dataset: str,
+        feature_group_version: int,
+        window: Window,
+        series: Sequence[tuple[str, str]] | None = None,
+        known_until: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return every change of state of a window: OBSERVATIONS and ``known_at``, sorted by key and ``known_at``.
+
+        ``energy_consumption`` is null where a source that had a value no longer has it. The result does not depend on
+        the order in which the ingests came.
+
+        Args:
+            dataset: With the version, names the feature group.
+            feature_group_version: Its version.
+            window: The hours to return.
+            series: Only these, as (area, consumer_type).
+            known_until: Only what became known up to this time, inclusive.
+
+        Raises:
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        until = [] if known_until is None else [pl.col("known_at") <= as_utc(known_until)]
+        return self._query(
+            (dataset, feature_group_version), window, series, lambda rows: changes_of_state(rows.filter(*until))
+        )
+
+    def changes(
+        self, *, dataset: str, feature_group_version: int, window: Window, known_from: datetime, known_to: datetime
+    ) -> pl.DataFrame:
+        """Return the values of a window that differ between two reference times, sorted by key.
+
+        Returns:
+            KEY, ``before`` (as known at ``known_from``; null where nothing was known) and ``after`` (at ``known_to``).
+
+        Raises:
+            InvalidArgument: If ``known_to`` is before ``known_from``.
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        first, last = as_utc(known_from), as_utc(known_to)
+        if last < first:
+            raise InvalidArgument(f"changes are those from a time to a later one, not from {first} to {last}")
+        group = (dataset, feature_group_version)
+        return self._query(group, window, None, lambda rows: between(rows, known_from=first, known_to=last))
+
+    def known_series(self, *, dataset: str, feature_group_version: int, known_at: datetime) -> list[tuple[str, str]]:
+        """Return the series, as (area, consumer_type), with any value by ``known_at``, sorted; none of no group."""
+        group = self._group(dataset, feature_group_version)
+        snapshot = group.snapshot()
         with storage_errors(group.uri):
-            return observations.read(snapshot, window=checks.plain_window(window), known_at=as_utc(known_at))
+            return [] if snapshot is None else observations.known_series(snapshot, known_at=as_utc(known_at))
+
+    def covered(self, *, dataset: str, feature_group_version: int, window: Window, known_at: datetime) -> bool:
+        """Whether ingests at or after ``known_at`` have, together, asked for all hours of a window."""
+        group, plain = self._group(dataset, feature_group_version), checks.plain_window(window)
+        snapshot = group.snapshot()
+        with storage_errors(group.uri):
+            return snapshot is not None and observations.covered(snapshot, window=plain, known_at=as_utc(known_at))
+
+    def ingests(self, *, dataset: str | None = None, feature_group_version: int | None = None) -> list[Ingest]:
+        """Return the facts of all ingests, of one dataset or version if given, sorted by ``known_at``."""
+        return ingests.listed(self._ingests, dataset=dataset, feature_group_version=feature_group_version)
 
     def latest_ingest(
         self, *, feature_group_version: int, dataset: str | None = None, window_end: datetime | None = None
@@ -134,7 +232,7 @@ class FeatureStore:
         view, moment, window = self.feature_view(feature_view_version), as_utc(known_at), checks.plain_window(window)
         group, snapshot = self._existing(view.dataset, view.feature_group_version)
         with storage_errors(group.uri):
-            frame = observations.read(snapshot, window=window, known_at=moment)
+            frame = as_known_at(observations.revisions_of(snapshot, window), moment).collect()
             if frame.is_empty():
                 raise _nothing_known(window, moment, observations.span(snapshot, known_at=moment))
         draft = training_datasets.of_frame(
@@ -189,6 +287,17 @@ class FeatureStore:
             schema=observations.SCHEMA,
             partition_by=observations.PARTITION_BY,
         )
+
+    def _query(
+        self,
+        group: tuple[str, int],
+        window: Window,
+        series: Sequence[tuple[str, str]] | None,
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.DataFrame:
+        table, snapshot = self._existing(*group)
+        with storage_errors(table.uri):
+            return query(observations.revisions_of(snapshot, checks.plain_window(window), series)).collect()
 
     def _existing(self, dataset: str, feature_group_version: int) -> tuple[Table, Snapshot]:
         group = self._group(dataset, feature_group_version)
