@@ -97,7 +97,7 @@ def test_pages_are_read_until_a_short_one_and_give_all_rows(
     api: Api, url: str, rows: pl.DataFrame, window: Window, patience: Patient
 ) -> None:
     extraction = extract(url, window, patience=patience(page=500))
-    assert extraction.dataset == "ConsumptionDE35Hour"
+    assert extraction.dataset.name == "ConsumptionDE35Hour"
     assert [query["offset"] for query in api.queries] == ["0", "500", "1000", "1500"]
     assert set(api.agents) == {USER_AGENT}
     assert api.queries[0]["timezone"] == "utc"

@@ -72,7 +72,7 @@ def test_only_rows_in_the_window_go_on_and_the_extent_is_that_of_the_file(
     extraction = extract(archive(rows), half, half.end)
     assert extraction.frame.height == 76 * 4
     assert extraction.extent == (window.start, window.end.replace(hour=15))
-    assert extraction.dataset == "ConsumptionDE35Hour"
+    assert extraction.dataset.name == "ConsumptionDE35Hour"
 
 
 def test_identical_rows_are_one_row(rows: pl.DataFrame, archive: Archive, window: Window) -> None:

@@ -60,12 +60,18 @@ def run(
     extraction = extract(url, window, reference)
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
-    warnings = check_coverage(
-        observations, window, extent=extraction.extent, minimum_share=settings.minimum_window_share
+    coverage = check_coverage(
+        observations,
+        window,
+        dataset=extraction.dataset,
+        extent=extraction.extent,
+        minimum_share=settings.minimum_window_share,
     )
+    warnings = [*extraction.warnings, *coverage]
     begun = _took("transform", begun)
-    result_path = _result_path(settings, extraction.dataset, reference)
-    validate(observations, window, result_path=result_path)
+    dataset = extraction.dataset.name
+    result_path = _result_path(settings, dataset, reference)
+    validate(observations, window, dataset=extraction.dataset, result_path=result_path)
     begun = _took("validate", begun)
 
     facts: dict[str, Any] = {
@@ -78,15 +84,15 @@ def run(
         "num_unique_samples_per_time_series": hours_covered(observations),
         "feature_group_version": group_version,
         "reference_datetime": reference.strftime(DATETIME_FORMAT),
-        "dataset": extraction.dataset,
+        "dataset": dataset,
         "series": observations.select(SERIES).n_unique(),
-        "missing_hours": missing_hours(observations, window),
+        "missing_hours": missing_hours(observations, window, extraction.dataset),
         "warnings": warnings,
         "validation_result": str(result_path),
     }
     counts = FeatureStore(settings).ingest(
         observations,
-        dataset=extraction.dataset,
+        dataset=dataset,
         feature_group_version=group_version,
         window=window,
         known_at=reference,

@@ -1,38 +1,38 @@
-"""From the API's columns to the schema of observations, and to the window that was asked for."""
+"""From extracted rows to observations, and what they lack of the window that was asked for."""
 
 from datetime import datetime
 
 import polars as pl
 
+from feature_pipeline.datasets import Dataset
 from forecast_core.errors import WindowError
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES, SERIES_DE35
+from forecast_core.schema import KEY, OBSERVATIONS, SERIES
 from forecast_core.window import DATETIME_FORMAT, Window
 
 
-def transform(raw: pl.DataFrame) -> pl.DataFrame:
-    """Return ``raw`` (columns of ``extract.raw.RAW``) as ``schema.OBSERVATIONS``, sorted by key.
+def transform(extracted: pl.DataFrame) -> pl.DataFrame:
+    """Return ``extracted`` (``schema.OBSERVATIONS`` in any order) sorted by key.
 
     Rows that repeat another in every column are dropped. Whether the rows are right is for validation to say:
     two values for one key both stay.
     """
-    names = {
-        "area": "PriceArea",
-        "consumer_type": "ConsumerType_DE35",
-        "datetime_utc": "HourUTC",
-        "energy_consumption": "TotalCon",
-    }
-    observations = raw.select(pl.col(column).cast(OBSERVATIONS[name]).alias(name) for name, column in names.items())
-    return observations.unique().sort(*KEY, "energy_consumption")
+    return extracted.match_to_schema(OBSERVATIONS).unique().sort(*KEY, "energy_consumption")
 
 
 def check_coverage(
-    observations: pl.DataFrame, window: Window, *, extent: tuple[datetime, datetime] | None, minimum_share: float
+    observations: pl.DataFrame,
+    window: Window,
+    *,
+    dataset: Dataset,
+    extent: tuple[datetime, datetime] | None,
+    minimum_share: float,
 ) -> list[str]:
     """Return warnings about hours and series that ``observations`` lack in ``window``.
 
     Args:
         observations: ``schema.OBSERVATIONS`` inside the window.
         window: The hours that were asked for.
+        dataset: What series there are.
         extent: First and last hour that the source has at all, where known.
         minimum_share: Least share of the window's hours that must have any observation.
 
@@ -40,7 +40,7 @@ def check_coverage(
         WindowError: If fewer hours have observations than that.
     """
     if window.hours == (have := hours_covered(observations)):
-        return _missing_in_series(observations)
+        return _missing_in_series(observations, dataset)
     asked = f"{_text(window.start)} to {_text(window.end)} (exclusive)"
     known = extent or (_extent(observations) if have else None)
     source = f"the data are from {_text(known[0])} to {_text(known[1])}" if known else "the source has no data there"
@@ -53,7 +53,7 @@ def check_coverage(
             f"{missing}. At least {minimum_share:.0%} of the hours are needed (ML_PIPELINE_MINIMUM_WINDOW_SHARE).",
             **facts,
         )
-    return [missing, *_missing_in_series(observations)]
+    return [missing, *_missing_in_series(observations, dataset)]
 
 
 def hours_covered(observations: pl.DataFrame) -> int:
@@ -61,20 +61,20 @@ def hours_covered(observations: pl.DataFrame) -> int:
     return observations["datetime_utc"].drop_nulls().dt.truncate("1h").n_unique()
 
 
-def missing_hours(observations: pl.DataFrame, window: Window) -> int:
+def missing_hours(observations: pl.DataFrame, window: Window, dataset: Dataset) -> int:
     """Number of values that a full window of every series has and ``observations`` lack."""
-    series = max(len(SERIES_DE35), observations.select(SERIES).n_unique())
+    series = max(len(dataset.series), observations.select(SERIES).n_unique())
     return series * window.hours - observations.select(KEY).n_unique()
 
 
-def _missing_in_series(observations: pl.DataFrame) -> list[str]:
+def _missing_in_series(observations: pl.DataFrame, dataset: Dataset) -> list[str]:
     counts = observations.group_by(SERIES).agg(pl.col("datetime_utc").n_unique().alias("hours")).sort(SERIES)
     present = set(counts.select(SERIES).iter_rows())
-    absent = [f"{area}/{consumer_type}" for area, consumer_type in SERIES_DE35 if (area, consumer_type) not in present]
+    absent = ["/".join(series) for series in dataset.series if series not in present]
     covered = hours_covered(observations)
     gaps = counts.filter(pl.col("hours") < covered)
     short = [f"{area}/{consumer_type} {covered - hours}" for area, consumer_type, hours in gaps.iter_rows()]
-    warnings = [f"{len(absent)} of {len(SERIES_DE35)} series have no data: {_some(absent)}"] if absent else []
+    warnings = [f"{len(absent)} of {len(dataset.series)} series have no data: {_some(absent)}"] if absent else []
     return warnings + ([f"{len(short)} series lack hours that others have: {_some(short)}"] if short else [])
 
 

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from feature_pipeline.datasets import Dataset
 from feature_pipeline.files import write_json
 from forecast_core.errors import ValidationError
-from forecast_core.schema import CONSUMER_TYPES_DE35, KEY, OBSERVATIONS, PRICE_AREAS, SERIES_DE35
+from forecast_core.schema import KEY, OBSERVATIONS
 from forecast_core.window import DATETIME_FORMAT, Window
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MAX_ENERGY_KWH: Final = 10_000_000.0
-"""More than all Denmark uses in an hour: no series of one consumer type in one area reaches it."""
 
 PAST_HOUR: Final = "seconds_past_hour"
 """Column derived for the check that times are full hours."""
@@ -27,9 +25,12 @@ _EXAMPLES: Final = 3
 _PANDAS_TYPES: Final = {"area": "str", "consumer_type": "str", "energy_consumption": "float64"}
 
 
-def promises(window: Window) -> list[tuple[str, str, dict[str, Any]]]:
+def promises(window: Window, dataset: Dataset) -> list[tuple[str, str, dict[str, Any]]]:
     """Return the suite: each promise in words, Great Expectations' class for it, and the class's arguments."""
     columns = list(OBSERVATIONS)
+    # Missing hours make a forecast less certain; they do not stop it.
+    full = {"value": len(dataset.series) * window.hours, "severity": "warning"}
+    complete = ("every series has every hour of the window", "ExpectTableRowCountToEqual", full)
     return [
         (f"the columns are {columns}", "ExpectTableColumnsToMatchOrderedList", {"column_list": [*columns, PAST_HOUR]}),
         *(
@@ -37,15 +38,14 @@ def promises(window: Window) -> list[tuple[str, str, dict[str, Any]]]:
             for name, kind in _PANDAS_TYPES.items()
         ),
         *((f"{name} is not missing", "ExpectColumnValuesToNotBeNull", {"column": name}) for name in columns),
-        (
-            f"area is one of {', '.join(PRICE_AREAS)}",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "area", "value_set": list(PRICE_AREAS)},
-        ),
-        (
-            "consumer_type is one of the DE35 codes",
-            "ExpectColumnValuesToBeInSet",
-            {"column": "consumer_type", "value_set": list(CONSUMER_TYPES_DE35)},
+        *(
+            (
+                f"{name} is one of {', '.join(known)}",
+                "ExpectColumnValuesToBeInSet",
+                {"column": name, "value_set": known},
+            )
+            for name, known in (("area", dataset.areas), ("consumer_type", dataset.consumer_types))
+            if known
         ),
         (
             "datetime_utc is a full hour",
@@ -58,32 +58,27 @@ def promises(window: Window) -> list[tuple[str, str, dict[str, Any]]]:
             {"column": "datetime_utc", "min_value": window.start, "max_value": window.end, "strict_max": True},
         ),
         (
-            f"energy_consumption is between 0 and {MAX_ENERGY_KWH:,.0f} kWh",
+            f"energy_consumption is between 0 and {dataset.maximum_kwh:,.0f} kWh",
             "ExpectColumnValuesToBeBetween",
-            {"column": "energy_consumption", "min_value": 0.0, "max_value": MAX_ENERGY_KWH},
+            {"column": "energy_consumption", "min_value": 0.0, "max_value": dataset.maximum_kwh},
         ),
         (
             "an area, consumer type and hour have one value only",
             "ExpectCompoundColumnsToBeUnique",
             {"column_list": list(KEY)},
         ),
-        # Missing hours make a forecast less certain; they do not stop it.
-        (
-            "every series has every hour of the window",
-            "ExpectTableRowCountToEqual",
-            {"value": len(SERIES_DE35) * window.hours, "severity": "warning"},
-        ),
+        *([complete] if dataset.series else []),
     ]
 
 
-def validate(observations: pl.DataFrame, window: Window, *, result_path: Path) -> None:
+def validate(observations: pl.DataFrame, window: Window, *, dataset: Dataset, result_path: Path) -> None:
     """Check ``observations`` (``schema.OBSERVATIONS``) against the suite and keep the JSON result at ``result_path``.
 
     Raises:
         ValidationError: If a promise other than completeness is broken; the message names the first rows that do.
         StorageError: If the result cannot be written.
     """
-    result = _result(observations, window)
+    result = _result(observations, window, dataset)
     write_json(result_path, result)
     broken = [_broken(each) for each in result["results"] if not each["success"] and _is_critical(each)]
     if broken:
@@ -95,7 +90,7 @@ def validate(observations: pl.DataFrame, window: Window, *, result_path: Path) -
         )
 
 
-def _result(observations: pl.DataFrame, window: Window) -> dict[str, Any]:
+def _result(observations: pl.DataFrame, window: Window, dataset: Dataset) -> dict[str, Any]:
     """Run the suite; the result is Great Expectations' own, as JSON."""
     gx = _great_expectations()
     # Nothing on disk: no Data Docs, no stores.
@@ -110,7 +105,7 @@ def _result(observations: pl.DataFrame, window: Window) -> dict[str, Any]:
         "observations",
         expectations=[
             getattr(gx.expectations, name)(**arguments, meta={"promise": promise})
-            for promise, name, arguments in promises(window)
+            for promise, name, arguments in promises(window, dataset)
         ],
     )
     form = {

@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Final
 
-import polars as pl
-
-from feature_pipeline.extract.raw import RAW, Extraction
+from feature_pipeline.datasets import DEMO
+from feature_pipeline.extract.raw import Extraction
 from forecast_core import demo
 from forecast_core.errors import SourceError
+from forecast_core.schema import OBSERVATIONS
 from forecast_core.window import HOUR, Window
 
 URL: Final = "demo://denmark"
-DATASET: Final = "demo-denmark"
 
 
 def extract(url: str, window: Window, known_at: datetime) -> Extraction:
@@ -26,12 +25,5 @@ def extract(url: str, window: Window, known_at: datetime) -> Extraction:
     extent = (demo.EPOCH, published_until) if published_until >= demo.EPOCH else None
     start = max(window.start, demo.EPOCH)
     if start >= window.end:
-        return Extraction(DATASET, RAW.to_frame(), extent)
-    observations = demo.observations(start, window.end, known_at=known_at)
-    frame = observations.select(
-        pl.col("datetime_utc").alias("HourUTC"),
-        pl.col("area").alias("PriceArea"),
-        pl.col("consumer_type").alias("ConsumerType_DE35"),
-        pl.col("energy_consumption").alias("TotalCon"),
-    )
-    return Extraction(DATASET, frame.match_to_schema(RAW), extent)
+        return Extraction(DEMO, OBSERVATIONS.to_frame(), extent)
+    return Extraction(DEMO, demo.observations(start, window.end, known_at=known_at), extent)

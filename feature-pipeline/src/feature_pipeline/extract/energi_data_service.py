@@ -12,13 +12,14 @@ import httpx
 import polars as pl
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from feature_pipeline.extract.raw import RAW, Extraction, typed
+from feature_pipeline.datasets import Dataset, named
+from feature_pipeline.extract.raw import Extraction, summed, typed
 from forecast_core.errors import SourceError, SourceUnavailable
+from forecast_core.schema import OBSERVATIONS
 from forecast_core.window import Window
 
 _TIME: Final = "%Y-%m-%dT%H:%M"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-_SORT: Final = "HourUTC,PriceArea,ConsumerType_DE35"
 USER_AGENT: Final = "energy-forecasting/1.0 (feature-pipeline)"
 
 
@@ -59,15 +60,16 @@ def extract(url: str, window: Window, *, patience: Patience | None = None) -> Ex
         SourceUnavailable: If the source does not answer after the attempts of ``patience``.
     """
     patience = patience or Patience()
-    name = dataset_name(url)
+    dataset = named(dataset_name(url))
     endpoint = url.rstrip("/")
     timeout = httpx.Timeout(patience.timeout, connect=10.0)
     with httpx.Client(timeout=timeout, headers={"User-Agent": USER_AGENT}, follow_redirects=True) as client:
         span = {"start": window.start.strftime(_TIME), "end": window.end.strftime(_TIME)}
-        records = [row for page in _pages(client, endpoint, span, patience) for row in page]
+        records = [row for page in _pages(client, endpoint, dataset, span, patience) for row in page]
         if records:
-            return Extraction(name, typed(_frame(records, url), source=url))
-        return Extraction(name, RAW.to_frame(), _extent(client, endpoint, patience))
+            frame, warnings = summed(typed(_frame(records, url), dataset, source=url), dataset, source=url)
+            return Extraction(dataset, frame, warnings=warnings)
+        return Extraction(dataset, OBSERVATIONS.to_frame(), _extent(client, endpoint, dataset, patience))
 
 
 def dataset_name(url: str) -> str:
@@ -95,12 +97,12 @@ def dataset_name(url: str) -> str:
 
 
 def _pages(
-    client: httpx.Client, endpoint: str, span: dict[str, str], patience: Patience
+    client: httpx.Client, endpoint: str, dataset: Dataset, span: dict[str, str], patience: Patience
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield pages of records until a short one: the ``total`` of an answer is not reliable."""
-    offset = 0
+    offset, sort = 0, ",".join(name for name in dataset.columns if name != dataset.energy)
     while True:
-        query = {**span, "timezone": "utc", "sort": _SORT, "offset": str(offset), "limit": str(patience.page)}
+        query = {**span, "timezone": "utc", "sort": sort, "offset": str(offset), "limit": str(patience.page)}
         answer = _ask(client, endpoint, query, patience)
         records = answer["records"]
         yield records
@@ -112,12 +114,15 @@ def _pages(
         offset += len(records)
 
 
-def _extent(client: httpx.Client, endpoint: str, patience: Patience) -> tuple[datetime, datetime] | None:
+def _extent(
+    client: httpx.Client, endpoint: str, dataset: Dataset, patience: Patience
+) -> tuple[datetime, datetime] | None:
     """First and last hour that the dataset has, or None if it does not say."""
     hours = []
     for order in ("asc", "desc"):
-        answer = _ask(client, endpoint, {"timezone": "utc", "sort": f"HourUTC {order}", "limit": "1"}, patience)
-        hours += [typed(_frame([row], endpoint), source=endpoint)["HourUTC"][0] for row in answer["records"][:1]]
+        answer = _ask(client, endpoint, {"timezone": "utc", "sort": f"{dataset.time} {order}", "limit": "1"}, patience)
+        rows = answer["records"][:1]
+        hours += [typed(_frame([row], endpoint), dataset, source=endpoint)["datetime_utc"][0] for row in rows]
     return (hours[0], hours[1]) if len(hours) == 2 and None not in hours else None
 
 

@@ -1,11 +1,12 @@
-"""Archive files: CSV or parquet in the API's columns."""
+"""Archive files: CSV or parquet in the columns of a dataset."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from feature_pipeline.extract.raw import DATASET, Extraction, typed
+from feature_pipeline.datasets import in_columns
+from feature_pipeline.extract.raw import Extraction, summed, typed
 from forecast_core.errors import SourceError
 from forecast_core.window import Window
 
@@ -13,22 +14,25 @@ from forecast_core.window import Window
 def extract(url: str, window: Window) -> Extraction:
     """Return the rows of the file at ``url`` (a path or ``file://``) that lie in ``window``.
 
-    A CSV may have the portal's form (``;`` and a decimal comma) or ``,`` and a decimal point.
+    The columns say of which dataset they are. A CSV may have the portal's form (``;`` and a decimal comma), or ``,``
+    and a decimal point.
 
     Raises:
-        SourceError: If the file is absent, empty, or not CSV or parquet in the API's columns.
+        SourceError: If the file is absent, empty, or not CSV or parquet in the columns of a dataset.
     """
     path = _path(url)
     semicolons = path.suffix.lower() == ".csv" and ";" in _header(path)
     raw = _read(path, separator=";" if semicolons else ",")
     if raw.is_empty():
         raise SourceError(f"the file {path} has no rows; expected at least one row of consumption.", path=str(path))
-    frame = typed(raw, source=f"the file {path}", decimal_comma=semicolons)
-    first, last = frame.select(pl.col("HourUTC").min().alias("first"), pl.col("HourUTC").max().alias("last")).row(0)
-    inside = pl.col("HourUTC").is_between(window.start, window.end, closed="left")
+    source = f"the file {path}"
+    dataset, hour = in_columns(raw.columns, source=source), pl.col("datetime_utc")
+    frame = typed(raw, dataset, source=source, decimal_comma=semicolons)
+    first, last = frame.select(hour.min().alias("first"), hour.max().alias("last")).row(0)
     # A row without its hour cannot be placed: it goes on, for validation to name it.
-    rows = frame.filter(inside | pl.col("HourUTC").is_null())
-    return Extraction(DATASET, rows, None if first is None else (first, last))
+    inside = frame.filter(hour.is_between(window.start, window.end, closed="left") | hour.is_null())
+    rows, warnings = summed(inside, dataset, source=source)
+    return Extraction(dataset, rows, None if first is None else (first, last), warnings)
 
 
 def _path(url: str) -> Path:

@@ -1,4 +1,4 @@
-"""The frame that every source gives: the API's columns that matter, with their types."""
+"""From a source's own columns to those of the schema of observations, with their types."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,24 +6,15 @@ from typing import Final
 
 import polars as pl
 
+from feature_pipeline.datasets import Dataset, OneArea, Parts, lacking
+from feature_pipeline.extract import parts
 from forecast_core.errors import SourceError
-from forecast_core.schema import UTC_HOUR
-
-RAW: Final = pl.Schema(
-    {
-        "HourUTC": UTC_HOUR,
-        "PriceArea": pl.String(),
-        "ConsumerType_DE35": pl.String(),
-        "TotalCon": pl.Float64(),
-    }
-)
-"""Columns of Energi Data Service that the pipeline uses; a source may have more (``HourDK``), which are left out."""
-
-DATASET: Final = "ConsumptionDE35Hour"
-"""The name under which the API publishes these columns."""
+from forecast_core.schema import OBSERVATIONS, UTC_HOUR
 
 _EXAMPLES: Final = 3
 _TIME_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+_KWH_DECIMALS: Final = 6
+"""To which computed energies are rounded: the last bits of a sum or product depend on the order of the rows."""
 
 
 @dataclass(frozen=True)
@@ -31,50 +22,69 @@ class Extraction:
     """What a source had for a window.
 
     Attributes:
-        dataset: Name that keys the data in the feature store.
-        frame: Rows in the types of ``RAW``.
+        dataset: What the source's columns mean; its name keys the data in the feature store.
+        frame: Rows in the columns and types of ``schema.OBSERVATIONS``, in any order, nulls and repeated keys too.
         extent: First and last hour that the source has at all, where it can say.
+        warnings: What a user should know about the rows.
     """
 
-    dataset: str
+    dataset: Dataset
     frame: pl.DataFrame
     extent: tuple[datetime, datetime] | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def typed(frame: pl.DataFrame, *, source: str, decimal_comma: bool = False) -> pl.DataFrame:
-    """Return the columns of ``RAW``, converted to its types; the order of rows is kept.
+def typed(frame: pl.DataFrame, dataset: Dataset, *, source: str, decimal_comma: bool = False) -> pl.DataFrame:
+    """Return the dataset's columns of ``frame`` under the names of OBSERVATIONS; the order of rows is kept.
+
+    A dataset in parts has its numbers in a further column, ``parts.PART``.
 
     Raises:
         SourceError: If a column is absent, or a value is not of its column's type.
     """
-    absent = [name for name in RAW if name not in frame.columns]
-    if absent:
-        raise SourceError(
-            f"{source} lacks the columns {', '.join(absent)}: "
-            f"expected {', '.join(RAW)}, found {', '.join(frame.columns)}. "
-            "Use data in the columns of the dataset ConsumptionDE35Hour of Energi Data Service.",
-            source=source,
-            absent=absent,
-        )
-    converted = frame.select(
-        _hours(frame["HourUTC"]),
-        _names(frame["PriceArea"]),
-        _names(frame["ConsumerType_DE35"]),
-        _energy(frame["TotalCon"], decimal_comma=decimal_comma),
-    )
-    for name in RAW:
-        _refuse_lost_values(frame[name], converted[name], source=source)
-    return converted
+    if not set(dataset.columns) <= set(frame.columns):
+        raise SourceError(lacking(dataset, frame.columns, source=source), source=source, columns=frame.columns)
+    hours, kinds = _hours(frame[dataset.time]), _names(frame[dataset.consumer_type])
+    energy = _energy(frame[dataset.energy], decimal_comma=decimal_comma)
+    converted = [hours, kinds, energy]
+    expected = [_TIME, _CODE, _NUMBER]
+    if not isinstance(dataset.area, OneArea):
+        converted.append(_names(frame[dataset.area.column]))
+        expected.append(_CODE)
+    for after, what in zip(converted, expected, strict=True):
+        _refuse_lost_values(frame[after.name], after, what, source=source)
+    if dataset.kwh_per_unit != 1:
+        energy = (energy * dataset.kwh_per_unit).round(_KWH_DECIMALS)
+    columns = {"consumer_type": kinds, "datetime_utc": hours, "energy_consumption": energy}
+    if isinstance(dataset.area, OneArea):
+        return pl.DataFrame({"area": [dataset.area.area] * frame.height, **columns}, schema=OBSERVATIONS)
+    if isinstance(dataset.area, Parts):
+        numbers = parts.numbers(converted[3], source=source)
+        area = parts.areas(numbers, dataset.area, source=source)
+        return pl.DataFrame({"area": area, **columns, parts.PART: numbers})
+    return pl.DataFrame({"area": converted[3], **columns}, schema=OBSERVATIONS)
 
 
-def _refuse_lost_values(before: pl.Series, after: pl.Series, *, source: str) -> None:
+def summed(frame: pl.DataFrame, dataset: Dataset, *, source: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return ``frame`` (as ``typed`` gives it) as OBSERVATIONS, parts summed to areas, and warnings about the sums.
+
+    Raises:
+        SourceError: If a part has two values for one hour.
+    """
+    if not isinstance(dataset.area, Parts):
+        return frame, ()
+    whole, warnings = parts.summed(frame, dataset.area, source=source)
+    return whole.with_columns(pl.col("energy_consumption").round(_KWH_DECIMALS)), warnings
+
+
+def _refuse_lost_values(before: pl.Series, after: pl.Series, expected: str, *, source: str) -> None:
     """Raise if a value that was there (blank text is none) became null in conversion."""
     there = before.str.strip_chars() != "" if before.dtype == pl.String else before.is_not_null()
     lost = (there & after.is_null()).arg_true()
     if len(lost):
         rows = ", ".join(f"row {row + 1}: {before[row]!r}" for row in lost[:_EXAMPLES])
         raise SourceError(
-            f"{source} has {len(lost)} values in column {before.name} that are not {_EXPECTED[before.name]} ({rows}). "
+            f"{source} has {len(lost)} values in column {before.name} that are not {expected} ({rows}). "
             "Correct or remove these rows.",
             source=source,
             column=before.name,
@@ -82,12 +92,9 @@ def _refuse_lost_values(before: pl.Series, after: pl.Series, *, source: str) -> 
         )
 
 
-_EXPECTED: Final = {
-    "HourUTC": "a time like 2023-01-20T15:00:00",
-    "PriceArea": "text",
-    "ConsumerType_DE35": "a code like 111",
-    "TotalCon": "a number",
-}
+_TIME: Final = "a time like 2023-01-20T15:00:00"
+_CODE: Final = "a code like 111"
+_NUMBER: Final = "a number"
 
 
 def _hours(values: pl.Series) -> pl.Series:
