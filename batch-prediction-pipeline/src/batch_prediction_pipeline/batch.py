@@ -7,12 +7,12 @@ from typing import Any, Final
 import polars as pl
 
 from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
-from forecast_core import forecaster, tracking
+from forecast_core import forecaster, provenance, tracking
 from forecast_core.arguments import moment, whole_number
 from forecast_core.errors import WindowError
 from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, KEY, SERIES
+from forecast_core.schema import KEY, SERIES
 from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT, Window
 
@@ -30,6 +30,7 @@ def predict(
     end_datetime: datetime | str | None = None,
     *,
     reference_datetime: datetime | str | None = None,
+    dag_run_id: str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Forecast the hours [end, end + fh) for every series observed in [start, end), and archive the forecasts.
@@ -45,6 +46,7 @@ def predict(
         end_datetime: The hour after the last of the history; default that of the newest ingest.
         reference_datetime: The history is as known at this time; default that of the newest ingest whose window ends
             at ``end_datetime``.
+        dag_run_id: The orchestrator's name of the run; kept beside the forecasts by the run that makes them first.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -68,13 +70,18 @@ def predict(
     history = _history(store, view, window, reference)
     fitted = forecaster.load(tracking.download_model(settings, model))
     predictions = fitted.predict(history, end=window.end, fh=hours)
-    forecasts = predictions.with_columns(
-        pl.lit(reference, FORECASTS["reference_datetime"]).alias("reference_datetime"),
-        pl.lit(view.version, pl.Int64).alias("feature_view_version"),
-        pl.lit(int(model.tags["training_dataset_version"]), pl.Int64).alias("training_dataset_version"),
-        pl.lit(model.version, pl.Int64).alias("model_version"),
-    ).select(FORECASTS.names())
-    rows = ForecastArchive(settings).write(forecasts)
+    versions = {
+        "feature_view_version": view.version,
+        "training_dataset_version": int(model.tags["training_dataset_version"]),
+        "model_version": model.version,
+    }
+    forecasts = provenance.forecast_rows(predictions, run={"reference_datetime": reference, **versions})
+    made_by = provenance.made_by("batch-prediction-pipeline", dag_run_id=dag_run_id)
+    archive = ForecastArchive(settings)
+    rows = archive.write(forecasts)
+    # After its forecasts: a run that is killed in between is seen as one whose facts do not fit, and mends it when it
+    # is run again.
+    archive.write_run(provenance.run_facts(forecasts, history, view=view, window=window, fh=hours, made_by=made_by))
     quality = dict(forecasts["quality"].value_counts().sort("quality").iter_rows())
     logger.info("archived %d forecasts from %s on: %s", rows, window.end, quality)
     return {
@@ -85,9 +92,7 @@ def predict(
         "first_hour": _text(forecasts["datetime_utc"].min()),
         "last_hour": _text(forecasts["datetime_utc"].max()),
         "quality": quality,
-        "feature_view_version": view.version,
-        "training_dataset_version": int(model.tags["training_dataset_version"]),
-        "model_version": model.version,
+        **versions,
         "sample": sample(forecasts),
     }
 

@@ -11,6 +11,7 @@ from feature_pipeline.transform import check_coverage, hours_covered, missing_ho
 from feature_pipeline.validation import validate
 from forecast_core.arguments import moment, whole_number
 from forecast_core.feature_store import FeatureStore
+from forecast_core.provenance import made_by
 from forecast_core.schema import SERIES
 from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
@@ -25,6 +26,7 @@ def run(
     url: str = "demo://denmark",
     feature_group_version: int | str = 1,
     *,
+    dag_run_id: str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Bring the window [reference - delay - export, reference - delay) from a source into the feature store.
@@ -37,6 +39,7 @@ def run(
         days_export: Days in the window.
         url: ``demo://denmark``, a path or ``file://`` to CSV or parquet, or ``https://…/dataset/NAME``.
         feature_group_version: With the source's dataset, names the feature group.
+        dag_run_id: The orchestrator's name of the run; recorded with the ingest.
         settings: Where the store is; default from the environment.
 
     Returns:
@@ -97,7 +100,7 @@ def run(
         window=window,
         known_at=reference,
         url=url,
-        record=facts,
+        record={**facts, **made_by("feature-pipeline", dag_run_id=dag_run_id)},
     )
     _took("load", begun)
     if counts.conflicting:

@@ -1,6 +1,6 @@
-"""The forecast archive and its monitoring: what was forecast at each reference time, and how good it turned out.
+"""The forecast archive, its runs and its monitoring: what was forecast at each reference time, from what, how well.
 
-Both tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
+All tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
 """
 
 from datetime import datetime
@@ -38,22 +38,46 @@ METRICS: Final = pl.Schema(
 the metric is not defined; ``n`` is the number of observations behind it.
 """
 
+RUNS: Final = pl.Schema(
+    {
+        "reference_datetime": UTC_HOUR,
+        "feature_view_version": pl.Int64(),
+        "training_dataset_version": pl.Int64(),
+        "model_version": pl.Int64(),
+        "fh": pl.Int64(),
+        "window_start": UTC_HOUR,
+        "window_end": UTC_HOUR,
+        "history_rows": pl.Int64(),
+        "history_series": pl.Int64(),
+        "history_hash": pl.String(),
+        "forecasts": pl.Int64(),
+        "forecasts_hash": pl.String(),
+        "made_by": pl.String(),
+    }
+)
+"""What one run's forecasts were made from: the observations in [window_start, window_end) as known at the reference.
+
+The hashes are ``feature_store.content_hash`` and ``provenance.digests.of_frame``. ``made_by`` is JSON, by which code
+and DAG run: those of the run that made these forecasts first.
+"""
+
 _METRICS_KEY: Final = ("level", *KEY, "metric")
 _METRICS_NULLABLE: Final = (*KEY, "value")
 _DATE: Final = "reference_date"
 
 
 class ForecastArchive:
-    """Delta tables ``forecasts`` and ``monitoring`` under ``settings.store``."""
+    """Delta tables ``forecasts``, ``forecast_runs`` and ``monitoring`` under ``settings.store``."""
 
     def __init__(self, settings: Settings) -> None:
         self._forecasts = _dated_table(settings, "forecasts", FORECASTS)
+        self._runs = _dated_table(settings, "forecast_runs", RUNS)
         self._metrics = _dated_table(settings, "monitoring", METRICS)
 
     def create(self) -> None:
         """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        self._forecasts.create()
-        self._metrics.create()
+        for each in (self._forecasts, self._runs, self._metrics):
+            each.create()
 
     def write(self, frame: pl.DataFrame) -> int:
         """Store all forecasts of one run, in place of those that it stored before; the same again commits nothing.
@@ -73,7 +97,7 @@ class ForecastArchive:
     def read(
         self,
         *,
-        feature_view_version: int,
+        feature_view_version: int | None = None,
         reference_from: datetime | None = None,
         reference_until: datetime | None = None,
         target: Window | None = None,
@@ -81,7 +105,7 @@ class ForecastArchive:
         """Return FORECASTS sorted by reference time and key; none if nothing was archived.
 
         Args:
-            feature_view_version: The feature view that the forecasts were made with.
+            feature_view_version: The feature view that the forecasts were made with; None for those of all.
             reference_from: First reference time, inclusive.
             reference_until: End of the reference times, exclusive.
             target: The hours that are forecast.
@@ -90,7 +114,31 @@ class ForecastArchive:
         hours = [] if target is None else [hour >= as_utc(target.start), hour < as_utc(target.end)]
         conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours]
         frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
-        return frame.sort("reference_datetime", *KEY)
+        return frame.sort("reference_datetime", "feature_view_version", *KEY)
+
+    def write_run(self, frame: pl.DataFrame) -> None:
+        """Store what one run's forecasts were made from; the same again, by whomever, commits nothing.
+
+        Args:
+            frame: One row of RUNS.
+
+        Raises:
+            InvalidArgument: If the frame is not exactly that, or a value is missing.
+            StorageError: If the archive cannot be written now.
+        """
+        _replace_run(self._runs, checks.strict_frame(frame, RUNS, key=RUN), makers=("made_by",))
+
+    def read_runs(
+        self,
+        *,
+        feature_view_version: int | None = None,
+        reference_from: datetime | None = None,
+        reference_until: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return RUNS with a reference time in [from, until), sorted by it and the feature view."""
+        conditions = _run_range(feature_view_version, reference_from, reference_until)
+        frame = self._runs.collect(lambda rows: rows.filter(*conditions).select(RUNS.names()))
+        return frame.sort("reference_datetime", "feature_view_version")
 
     def write_metrics(self, frame: pl.DataFrame) -> int:
         """Store all metrics of one run, in place of those that it stored before; the same again commits nothing.
@@ -125,7 +173,7 @@ def _dated_table(settings: Settings, name: str, schema: pl.Schema) -> Table:
     return table(settings, name, schema=pl.Schema({**schema, _DATE: pl.Date()}), partition_by=(_DATE,))
 
 
-def _replace_run(target: Table, frame: pl.DataFrame) -> int:
+def _replace_run(target: Table, frame: pl.DataFrame, *, makers: tuple[str, ...] = ()) -> int:
     runs = frame.select(RUN).unique()
     if runs.height != 1:
         raise InvalidArgument(
@@ -133,14 +181,15 @@ def _replace_run(target: Table, frame: pl.DataFrame) -> int:
         )
     version, reference = runs.row(0)
     key = {_DATE: reference.date(), "feature_view_version": version, "reference_datetime": reference}
-    keyed.replace(target, frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE)), key=key)
+    dated = frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE))
+    keyed.replace(target, dated, key=key, makers=makers)
     return frame.height
 
 
-def _run_range(version: int, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
-    """Conditions for the runs of a view in [start, end), for the partitions first."""
+def _run_range(version: int | None, start: datetime | None, end: datetime | None) -> list[pl.Expr]:
+    """Conditions for the runs of a view, or of all, in [start, end), for the partitions first."""
     reference, date = pl.col("reference_datetime"), pl.col(_DATE)
-    conditions = [pl.col("feature_view_version") == version]
+    conditions = [] if version is None else [pl.col("feature_view_version") == version]
     if start is not None:
         conditions += [date >= as_utc(start).date(), reference >= as_utc(start)]
     if end is not None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from forecast_core import forecaster, tracking
+from forecast_core.provenance import made_by
+from forecast_core.provenance.digests import of_files
 from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
 from forecast_core.window import DATETIME_FORMAT
 from training_pipeline import best_config, data
 from training_pipeline.best_config import Choice
 from training_pipeline.data import Task
-from training_pipeline.evaluation import evaluate
+from training_pipeline.evaluation import ORIGINS
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ def from_best_config(
     training_dataset_version: int | str | None = None,
     *,
     reference_datetime: datetime | str | None = None,
+    dag_run_id: str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Train on a training dataset with the best configuration known for it, and register the model.
@@ -42,6 +45,7 @@ def from_best_config(
         training_dataset_version: As ``feature_view.create`` returned it; default the newest.
         reference_datetime: Best configurations of later reference times are not used; default when the training
             dataset became known.
+        dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -64,7 +68,7 @@ def from_best_config(
         if registered:
             logger.info("model version %d was made of just this", registered[0].version)
             return _report(registered[0], choice)
-        return _report(_register(settings, task, choice, fingerprint), choice)
+        return _report(_register(settings, task, choice, fingerprint, dag_run_id), choice)
 
 
 def _fingerprint(task: Task, choice: Choice) -> str:
@@ -72,11 +76,11 @@ def _fingerprint(task: Task, choice: Choice) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str) -> ModelVersion:
+def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str, dag_run_id: str | None) -> ModelVersion:
     """Register the finished run of this training, after training if there is none; nothing is visible before that."""
     wanted = {"fingerprint": fingerprint, "artifact": "model"}
     finished = [run for run in tracking.find_runs(settings, wanted) if run.status == "FINISHED"]
-    run_id = finished[-1].run_id if finished else _train(settings, task, choice, wanted)
+    run_id = finished[-1].run_id if finished else _train(settings, task, choice, wanted, dag_run_id)
     [run] = [run for run in tracking.find_runs(settings, wanted) if run.run_id == run_id]
     tags = {name: value for name, value in run.tags.items() if not name.startswith("mlflow.")}
     source = f"{run.artifact_uri.rstrip('/')}/{_FOLDER}"
@@ -85,25 +89,30 @@ def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str) 
     return tracking.model_version(settings, version)
 
 
-def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str]) -> str:
+def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str], dag_run_id: str | None) -> str:
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
     history = data.load(task, settings)
     with tracking.loading():
-        evaluation = evaluate(history, task, choice.config, threads=settings.threads)
-        _log_skill(evaluation.metrics)
-        fitted = forecaster.fit(
+        evaluation, fitted = forecaster.evaluate_and_fit(
             history,
             end=task.dataset.window.end,
             fh=task.fh,
             config=choice.config,
             threads=settings.threads,
-            calibration=evaluation.calibration,
+            origins=ORIGINS,
         )
+    _log_skill(evaluation.metrics)
     run_id = tracking.start_run(settings, name=f"train {task.dataset.version}", tags=wanted)
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder))
+        files = of_files(Path(folder))
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
-    tags = _provenance(task, choice, evaluation.metrics)
+    made = made_by("training-pipeline", dag_run_id=dag_run_id)
+    tags = {
+        **_provenance(task, choice, evaluation.metrics),
+        "files": json.dumps(files),
+        "made_by": json.dumps(made, sort_keys=True),
+    }
     tracking.finish_run(
         settings, run_id, at=task.reference, params=choice.config.to_dict(), metrics=evaluation.metrics, tags=tags
     )
@@ -126,6 +135,7 @@ def _provenance(task: Task, choice: Choice, measures: dict[str, Any]) -> dict[st
         "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),
         "reference_datetime": task.reference.strftime(DATETIME_FORMAT),
         "fh": str(task.fh),
+        "origins": str(ORIGINS),
         "config": json.dumps(choice.config.to_dict(), sort_keys=True),
         "config_source": choice.source,
         "code_version": data.code_version(),

@@ -1,6 +1,6 @@
 """Tables in which all rows of one key are replaced together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import polars as pl
@@ -10,7 +10,14 @@ from forecast_core.feature_store.delta import Change, Snapshot, Table
 Value = int | str | date | datetime
 
 
-def replace(table: Table, rows: pl.DataFrame, *, key: Mapping[str, Value], ordinal: str | None = None) -> bool:
+def replace(
+    table: Table,
+    rows: pl.DataFrame,
+    *,
+    key: Mapping[str, Value],
+    ordinal: str | None = None,
+    makers: Sequence[str] = (),
+) -> bool:
     """Make ``rows`` the only rows of ``key`` in one commit; writers of other keys lose nothing.
 
     Args:
@@ -18,6 +25,7 @@ def replace(table: Table, rows: pl.DataFrame, *, key: Mapping[str, Value], ordin
         rows: All rows of the key, at least one, each with the key's values in its columns.
         key: The columns and values that name the rows to replace.
         ordinal: A column of the table, not of ``rows``, that numbers the commits; it is no part of the content.
+        makers: Columns that say who made the rows, not what they are: those of equal rows stay as first stored.
 
     Returns:
         Whether there was anything to change: the same rows again, in any order, commit nothing.
@@ -25,7 +33,7 @@ def replace(table: Table, rows: pl.DataFrame, *, key: Mapping[str, Value], ordin
 
     def plan(snapshot: Snapshot) -> tuple[bool, Change | None]:
         stored = snapshot.rows.filter(*(pl.col(name) == value for name, value in key.items())).collect()
-        if same_rows(stored.select(rows.columns), rows):
+        if same_rows(stored.select(rows.columns).drop(makers), rows.drop(makers)):
             return False, None
         added = {} if ordinal is None else {ordinal: pl.lit(snapshot.version + 1, pl.Int64)}
         return True, Change(rows.with_columns(**added), replacing=sql(key))

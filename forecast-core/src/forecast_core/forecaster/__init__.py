@@ -2,7 +2,7 @@
 
 from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
 from forecast_core.forecaster.evaluation import Evaluation, evaluate
-from forecast_core.forecaster.fitting import fit
+from forecast_core.forecaster.fitting import evaluate_and_fit, fit
 from forecast_core.forecaster.intervals import Calibration
 from forecast_core.forecaster.model import Forecaster
 from forecast_core.forecaster.naive import seasonal_naive
@@ -15,6 +15,7 @@ __all__ = [
     "Forecaster",
     "ForecasterConfig",
     "evaluate",
+    "evaluate_and_fit",
     "fit",
     "load",
     "seasonal_naive",

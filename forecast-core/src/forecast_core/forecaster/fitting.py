@@ -6,7 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
-from forecast_core.forecaster.evaluation import evaluate
+from forecast_core.forecaster.evaluation import Evaluation, evaluate
 from forecast_core.forecaster.intervals import Calibration
 from forecast_core.forecaster.model import Forecaster, fit_members
 from forecast_core.forecaster.panel import check_horizon, from_observations
@@ -49,3 +49,15 @@ def fit(
         linear = replace(config, trees_weight=0.0)
         calibration = evaluate(history, end=end, fh=fh, config=linear, threads=threads, origins=OWN_ORIGINS).calibration
     return Forecaster(fh, config, members, calibration)
+
+
+def evaluate_and_fit(
+    history: pl.DataFrame, *, end: datetime, fh: int, config: ForecasterConfig, threads: int, origins: int
+) -> tuple[Evaluation, Forecaster]:
+    """Return what ``evaluate`` says of a configuration, and the forecaster fitted with that calibration.
+
+    This is how a model is trained, and how it is made again from what was recorded of it.
+    """
+    evaluation = evaluate(history, end=end, fh=fh, config=config, threads=threads, origins=origins)
+    calibration = evaluation.calibration
+    return evaluation, fit(history, end=end, fh=fh, config=config, threads=threads, calibration=calibration)
