@@ -4,14 +4,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from batch_prediction_pipeline import batch, monitoring
+from batch_prediction_pipeline import batch, lineage, monitoring
 from forecast_core.program import run_step
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
     options = vars(_parser().parse_args(arguments))
-    return run_step(options.pop("step"), options)
+    step = options.pop("step")
+    if step is not lineage.of_forecast:
+        return run_step(step, options)
+    show = None if options.pop("json") else lineage.as_text
+    return run_step(step, options, show=show, is_sound=lineage.is_same)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,6 +36,15 @@ def _parser() -> argparse.ArgumentParser:
     monitor.set_defaults(step=monitoring.compute)
     monitor.add_argument("--feature-view-version", required=True, metavar="N")
     monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the newest ingest")
+    trace = steps.add_parser("lineage", help="show what a forecast was made from, back to its source")
+    trace.set_defaults(step=lineage.of_forecast)
+    trace.add_argument("--area", required=True, help="e.g. DK1")
+    trace.add_argument("--consumer-type", required=True, metavar="TYPE", help="e.g. 111")
+    trace.add_argument("--hour", dest="datetime_utc", required=True, metavar="TIME", help="the hour that is forecast")
+    trace.add_argument("--reference", dest="reference_datetime", required=True, metavar="TIME", help="when it was made")
+    trace.add_argument("--feature-view-version", metavar="N", help="needed only where several have such a forecast")
+    trace.add_argument("--recreate", action="store_true", help="make it again and compare; exit code 1 if it differs")
+    trace.add_argument("--json", action="store_true", help="everything, as JSON")
     return parser
 
 

@@ -15,13 +15,26 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
-def run_step(step: Callable[..., Any], arguments: dict[str, Any]) -> int:
-    """Call ``step``; its result goes to stdout as JSON, an error as one line to stderr. Return the exit code."""
+def run_step(
+    step: Callable[..., Any],
+    arguments: dict[str, Any],
+    *,
+    show: Callable[[Any], str] | None = None,
+    is_sound: Callable[[Any], bool] = lambda _: True,
+) -> int:
+    """Call ``step``; its result goes to stdout as JSON, an error as one line to stderr. Return the exit code.
+
+    Args:
+        step: What to call.
+        arguments: Its arguments.
+        show: Makes the text of the result, where that shall not be JSON.
+        is_sound: Whether a result is one to be content with; the exit code is 1 otherwise.
+    """
     get_logger(step.__module__)
     try:
         result = step(**arguments)
     except ForecastSystemError as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         return 1
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
-    return 0
+    sys.stdout.write(show(result) if show else json.dumps(result, indent=2) + "\n")
+    return 0 if is_sound(result) else 1

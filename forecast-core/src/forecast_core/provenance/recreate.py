@@ -1,0 +1,155 @@
+"""Making a run again from nothing but what was recorded: training dataset, model, forecasts, compared bit for bit."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from forecast_core import forecaster, tracking
+from forecast_core.errors import FormatError, NotFoundError
+from forecast_core.feature_store import FeatureStore
+from forecast_core.feature_store.training_datasets import content_hash
+from forecast_core.forecaster import ForecasterConfig
+from forecast_core.provenance.code import differences
+from forecast_core.provenance.digests import of_files, of_frame
+from forecast_core.provenance.origin import Origin, find_run
+from forecast_core.provenance.runs import forecast_rows
+from forecast_core.schema import KEY
+from forecast_core.settings import Settings
+from forecast_core.window import Window
+
+
+def recreate(
+    settings: Settings, *, reference_datetime: datetime | str, feature_view_version: int | str | None = None
+) -> dict[str, Any]:
+    """Make one archived run again from the observations, and compare each step with what was kept of it.
+
+    The training dataset is read again as known at its reference time; the model is fitted again on that, with the
+    recorded configuration; the forecasts are made again with that model, from the history as known at the run's
+    reference time. Nothing is written into the stores.
+
+    Args:
+        settings: Where the stores and the tracking database are; ``threads`` has no influence on the result.
+        reference_datetime: Reference time of the run; naive is UTC, text is ISO.
+        feature_view_version: Needed only where more than one view has forecasts of that reference time.
+
+    Returns:
+        Plain JSON: ``same``, whether everything is identical; ``training_dataset``, ``model`` and ``forecasts``, each
+        with what was recorded, what is kept, what was made again, and ``same``; ``code``, in words where what is
+        installed differs from what made the run.
+
+    Raises:
+        InvalidArgument: If an argument cannot be read, or the view has to be given.
+        NotFoundError: If there is no such run, or a version that it names is gone.
+        StorageError: If the stores cannot be read now.
+        TrackingError: If the tracking database cannot be read now.
+    """
+    origin = find_run(settings, reference_datetime=reference_datetime, feature_view_version=feature_view_version)
+    training, dataset = _training_dataset(settings, origin)
+    with tempfile.TemporaryDirectory() as folder:
+        model = _model(settings, origin, training, Path(folder))
+        forecasts = _forecasts(settings, origin, Path(folder))
+    steps = {"training_dataset": dataset, "model": model, "forecasts": forecasts}
+    return {
+        "same": all(step["same"] for step in steps.values()),
+        **steps,
+        "code": {
+            "model": differences(_made_by(origin.model.tags)["code"]),
+            "forecasts": differences(_made_by(origin.facts)["code"]),
+        },
+    }
+
+
+def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(facts.get("made_by", '{"code": null}')))
+
+
+def _known(settings: Settings, origin: Origin, window: Window, known_at: datetime) -> pl.DataFrame:
+    view, store = origin.view, FeatureStore(settings)
+    return store.read(
+        dataset=view.dataset, feature_group_version=view.feature_group_version, window=window, known_at=known_at
+    )
+
+
+def _training_dataset(settings: Settings, origin: Origin) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the observations as they were known, and how they compare with what was registered and with the file."""
+    recorded = origin.dataset
+    again = _known(settings, origin, recorded.window, recorded.known_at)
+    made = content_hash(again, definition_hash=origin.view.definition_hash, window=recorded.window)
+    try:
+        different = _different_rows(FeatureStore(settings).read_training_dataset(recorded.version), again)
+        file = "as registered"
+    except (FormatError, NotFoundError) as error:
+        different, file = None, str(error)
+    return again, {
+        "version": recorded.version,
+        "recorded": recorded.content_hash,
+        "recreated": made,
+        "file": file,
+        "different_rows": different,
+        "same": made == recorded.content_hash and file == "as registered",
+    }
+
+
+def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    """Fit into ``folder``; return how its files compare with those that are kept and those that were recorded."""
+    tags = origin.model.tags
+    if missing := sorted({"config", "files", "fh", "metrics", "origins"} - set(tags)):
+        raise NotFoundError(
+            f"model version {origin.model.version} was registered without {missing}, and cannot be made again from "
+            "what was recorded: train again",
+            missing=missing,
+        )
+    evaluation, fitted = forecaster.evaluate_and_fit(
+        training,
+        end=origin.dataset.window.end,
+        fh=int(tags["fh"]),
+        config=ForecasterConfig.from_dict(json.loads(tags["config"])),
+        threads=settings.threads,
+        origins=int(tags["origins"]),
+    )
+    fitted.save(folder)
+    recorded, made = json.loads(tags["files"]), dict(of_files(folder))
+    try:
+        kept: dict[str, str] = dict(of_files(tracking.download_model(settings, origin.model)))
+    except NotFoundError:
+        kept = {}
+    files = {
+        name: {"recorded": recorded.get(name), "kept": kept.get(name), "recreated": made.get(name)}
+        for name in sorted({*recorded, *kept, *made})
+    }
+    metrics = json.loads(tags["metrics"]) == evaluation.metrics
+    return {
+        "version": origin.model.version,
+        "files": files,
+        "metrics_same": metrics,
+        "same": metrics and all(len(set(digests.values())) == 1 for digests in files.values()),
+    }
+
+
+def _forecasts(settings: Settings, origin: Origin, folder: Path) -> dict[str, Any]:
+    """Forecast with the model in ``folder``; return how the rows compare with the archive and what was recorded."""
+    facts = origin.facts
+    history = _known(settings, origin, origin.window, origin.reference)
+    predictions = forecaster.load(folder).predict(history, end=origin.window.end, fh=facts["fh"])
+    again = forecast_rows(predictions, run=facts)
+    history_hash = content_hash(history, definition_hash=origin.view.definition_hash, window=origin.window)
+    digests = {"recorded": facts["forecasts_hash"], "kept": of_frame(origin.forecasts), "recreated": of_frame(again)}
+    return {
+        "rows": again.height,
+        "history_same": history_hash == facts["history_hash"],
+        **digests,
+        "different_rows": _different_rows(origin.forecasts, again),
+        "same": len(set(digests.values())) == 1 and history_hash == facts["history_hash"],
+    }
+
+
+def _different_rows(kept: pl.DataFrame, again: pl.DataFrame) -> int:
+    """Return how many keys have a row in one frame only, or rows that differ in any bit."""
+    left, right = (frame.with_columns(pl.col(pl.Float64).reinterpret(dtype=pl.Int64)) for frame in (kept, again))
+    equal = left.join(right, on=left.columns, how="semi").height
+    return pl.concat([left.select(KEY), right.select(KEY)]).unique().height - equal

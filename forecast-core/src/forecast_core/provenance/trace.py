@@ -1,0 +1,189 @@
+"""The way back from one forecast: to its run, model, training dataset, view, observations, ingests, source and code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from forecast_core import tracking
+from forecast_core.arguments import moment
+from forecast_core.errors import NotFoundError
+from forecast_core.feature_store import FeatureStore, Ingest
+from forecast_core.provenance.digests import of_frame
+from forecast_core.provenance.origin import Origin, as_text, find_run
+from forecast_core.schema import OBSERVATIONS
+from forecast_core.settings import Settings
+from forecast_core.tracking import ModelVersion
+
+LATEST: Final = 6
+"""How many observations and ingests are shown one by one, the latest first."""
+
+
+def trace(
+    settings: Settings,
+    *,
+    area: str,
+    consumer_type: str,
+    datetime_utc: datetime | str,
+    reference_datetime: datetime | str,
+    feature_view_version: int | str | None = None,
+) -> dict[str, Any]:
+    """Return everything that one archived forecast came from, by the records that were kept when it was made.
+
+    Args:
+        settings: Where the stores and the tracking database are.
+        area: Price area of the forecast's series.
+        consumer_type: Consumer type of the forecast's series.
+        datetime_utc: The hour that is forecast; naive is UTC, text is ISO.
+        reference_datetime: The time at which it was made.
+        feature_view_version: Needed only where more than one view has forecasts of that reference time.
+
+    Returns:
+        Plain JSON: ``forecast``, ``run``, ``model``, ``configuration``, ``training_dataset``, ``feature_view``,
+        ``observations`` (of the forecast's series, as known then) and ``ingests`` (from which those came). Times are
+        text in UTC; energy is in kWh.
+
+    Raises:
+        InvalidArgument: If an argument cannot be read, or the view has to be given.
+        NotFoundError: If there is no such forecast, or what it came from is gone; the message says what there is.
+        StorageError: If the stores cannot be read now.
+        TrackingError: If the tracking database cannot be read now.
+    """
+    hour, reference = moment("datetime_utc", datetime_utc), moment("reference_datetime", reference_datetime)
+    origin = find_run(settings, reference_datetime=reference, feature_view_version=feature_view_version)
+    observed = FeatureStore(settings).read_known(
+        dataset=origin.view.dataset,
+        feature_group_version=origin.view.feature_group_version,
+        window=origin.window,
+        known_at=origin.reference,
+        series=[(area, consumer_type)],
+    )
+    return {
+        "forecast": _forecast(origin.forecasts, area, consumer_type, hour),
+        "run": _run(origin),
+        "model": _model(origin.model),
+        "configuration": _configuration(settings, origin.model),
+        "training_dataset": _training_dataset(origin),
+        "feature_view": dict(origin.view.definition)
+        | {"version": origin.view.version, "definition_hash": origin.view.definition_hash},
+        "observations": _observations(observed),
+        "ingests": _ingests(settings, origin, observed),
+    }
+
+
+def _forecast(forecasts: pl.DataFrame, area: str, consumer_type: str, hour: datetime) -> dict[str, Any]:
+    of_series = forecasts.filter(pl.col("area") == area, pl.col("consumer_type") == consumer_type)
+    if of_series.is_empty():
+        series = [f"{a}/{kind}" for a, kind in forecasts.select("area", "consumer_type").unique().sort(pl.all()).rows()]
+        more = f" and {len(series) - 10} more" if len(series) > 10 else ""
+        raise NotFoundError(
+            f"the run has no series {area}/{consumer_type}; it has {', '.join(series[:10])}{more}", series=series
+        )
+    found = of_series.filter(pl.col("datetime_utc") == hour)
+    if found.is_empty():
+        hours = of_series["datetime_utc"]
+        raise NotFoundError(
+            f"the run has no forecast of {as_text(hour)}; it has {as_text(hours.min())} to {as_text(hours.max())}",
+            datetime_utc=hour,
+        )
+    return _plain(found.row(0, named=True))
+
+
+def _run(origin: Origin) -> dict[str, Any]:
+    facts = dict(origin.facts)
+    made_by = json.loads(facts.pop("made_by"))
+    return {
+        **_plain(facts),
+        # Whether the archived rows are those that the run recorded.
+        "forecasts_are_as_recorded": of_frame(origin.forecasts) == facts["forecasts_hash"],
+        "history_is_training_dataset": facts["history_hash"] == origin.dataset.content_hash,
+        **made_by,
+    }
+
+
+def _model(model: ModelVersion) -> dict[str, Any]:
+    """Return what the registry keeps of a version; the tags that hold JSON are parsed."""
+    parsed = {name: json.loads(model.tags[name]) for name in ("metrics", "files") if name in model.tags}
+    made_by = json.loads(model.tags.get("made_by", '{"dag_run_id": null, "code": null}'))
+    apart = {"metrics", "files", "made_by", "config", "config_source"}
+    tags = {name: value for name, value in sorted(model.tags.items()) if name not in apart}
+    return {"version": model.version, "run_id": model.run_id, "source": model.source, **parsed, "tags": tags, **made_by}
+
+
+def _configuration(settings: Settings, model: ModelVersion) -> dict[str, Any]:
+    source = model.tags.get("config_source", "not recorded")
+    found: dict[str, Any] = {"source": source, "values": json.loads(model.tags.get("config", "null"))}
+    if " sweep " in source:
+        runs = tracking.find_runs(settings, {"artifact": "sweep", "sweep_id": source.split()[-1]})
+        results = [json.loads(run.tags["result"]) for run in runs if "result" in run.tags]
+        found["sweep"] = (
+            {name: value for name, value in results[0].items() if name != "best_config"} if results else None
+        )
+    return found
+
+
+def _training_dataset(origin: Origin) -> dict[str, Any]:
+    dataset = origin.dataset
+    window = {"window_start": as_text(dataset.window.start), "window_end": as_text(dataset.window.end)}
+    facts = {name: value for name, value in asdict(dataset).items() if name != "window"}
+    return {**_plain(facts), **window}
+
+
+def _observations(observed: pl.DataFrame) -> dict[str, Any]:
+    """Return the count, hash and latest of one series' observations, each with the time at which it became known."""
+    latest = observed.sort("datetime_utc", descending=True).head(LATEST)
+    return {
+        "count": observed.height,
+        "first_hour": as_text(observed["datetime_utc"].min()),
+        "last_hour": as_text(observed["datetime_utc"].max()),
+        "sha256": of_frame(observed.select(OBSERVATIONS.names())),
+        "latest": [_plain(row) for row in latest.select("datetime_utc", "energy_consumption", "known_at").to_dicts()],
+    }
+
+
+def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict[str, Any]:
+    """Return how many ingests the observations came from, and the facts of the run's own and of the latest others."""
+    counts = dict(observed.group_by("known_at").len().sort("known_at", descending=True).iter_rows())
+    recorded = {
+        ingest.known_at: ingest
+        for ingest in FeatureStore(settings).ingests(
+            dataset=origin.view.dataset, feature_group_version=origin.view.feature_group_version
+        )
+    }
+    of_run = recorded.get(origin.reference)
+    latest = list(counts.items())[:LATEST]
+    urls: dict[str, int] = {}
+    for known_at, count in counts.items():
+        url = recorded[known_at].url if known_at in recorded else "not recorded"
+        urls[url] = urls.get(url, 0) + count
+    return {
+        "count": len(counts),
+        "sources": [{"url": url, "values": count} for url, count in sorted(urls.items())],
+        "of_run": None if of_run is None else _ingest(of_run) | {"values": counts.get(origin.reference, 0)},
+        "latest": [
+            (_ingest(recorded[known_at]) if known_at in recorded else {"known_at": as_text(known_at)})
+            | {"values": count}
+            for known_at, count in latest
+        ],
+    }
+
+
+def _ingest(ingest: Ingest) -> dict[str, Any]:
+    record = dict(ingest.record)
+    kept = ("validation_result", "warnings", "missing_hours", "series", "dag_run_id", "code")
+    return {
+        "known_at": as_text(ingest.known_at),
+        "dataset": ingest.dataset,
+        "url": ingest.url,
+        "window_start": as_text(ingest.window.start),
+        "window_end": as_text(ingest.window.end),
+        **asdict(ingest.counts),
+        **{name: record.get(name) for name in kept},
+    }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: as_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
