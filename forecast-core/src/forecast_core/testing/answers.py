@@ -1,0 +1,120 @@
+"""How Energi Data Service answers a query, as a function of the rows that it has."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from forecast_core.testing.published import COPENHAGEN
+
+DEFAULT_LIMIT: Final = 100
+"""Rows in an answer where neither a limit nor a start or end is given."""
+
+_NAMES: Final = frozenset({"start", "end", "timezone", "columns", "filter", "sort", "offset", "limit"})
+_TIMES: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%d")
+
+
+class Refusal(Exception):
+    """The query is answered with an error."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def answer(rows: pl.DataFrame, query: Mapping[str, str], *, dataset: str, page_cap: int | None) -> dict[str, Any]:
+    """Return the answer to ``query``.
+
+    Args:
+        rows: In the API's columns, times as text.
+        query: The parameters of the request.
+        dataset: Its name.
+        page_cap: Most rows in one answer, whatever limit is asked for; the answer says the limit that was kept.
+
+    Raises:
+        Refusal: If a parameter is unknown or not in its form.
+    """
+    if unknown := sorted(set(query) - _NAMES):
+        raise Refusal(f"Unknown parameter: {', '.join(unknown)}")
+    time = next((name for name in rows.columns if name.endswith("UTC")), None)
+    rows = _between(rows, query, time)
+    rows = _filtered(rows, query.get("filter"))
+    rows = _sorted(rows, query.get("sort"), time)
+    unlimited = "start" in query or "end" in query
+    limit = _number(query, "limit", 0 if unlimited else DEFAULT_LIMIT)
+    if page_cap is not None:
+        limit = min(limit or page_cap, page_cap)
+    page = rows.slice(_number(query, "offset", 0), limit or None)
+    page = _columns(page, query.get("columns"))
+    # The API's total is not reliable; here it never is.
+    return {"total": page.height // 2 + 1, "limit": limit, "dataset": dataset, "records": page.to_dicts()}
+
+
+def _between(rows: pl.DataFrame, query: Mapping[str, str], time: str | None) -> pl.DataFrame:
+    zone = query.get("timezone", "dk").lower()
+    if zone not in ("utc", "dk"):
+        raise Refusal(f"Unknown timezone: {zone}")
+    for name in ("start", "end"):
+        if name in query:
+            if time is None:
+                raise Refusal(f"The dataset has no time; {name} cannot be used.")
+            bound = _utc(name, query[name], zone)
+            rows = rows.filter(pl.col(time) >= bound if name == "start" else pl.col(time) < bound)
+    return rows
+
+
+def _utc(name: str, text: str, zone: str) -> str:
+    """Return a bound as the text of a time in UTC; a local time that comes twice is the first, as in zoneinfo."""
+    for form in _TIMES:
+        try:
+            local = datetime.strptime(text, form)  # noqa: DTZ007 - the zone is in the next line.
+        except ValueError:
+            continue
+        moment = local.replace(tzinfo=ZoneInfo("UTC" if zone == "utc" else COPENHAGEN))
+        return f"{moment.astimezone(ZoneInfo('UTC')):%Y-%m-%dT%H:%M:%S}"
+    raise Refusal(f"Invalid date format for {name}: {text}. Use yyyy-MM-ddTHH:mm or yyyy-MM-dd")
+
+
+def _filtered(rows: pl.DataFrame, text: str | None) -> pl.DataFrame:
+    if text is None:
+        return rows
+    try:
+        wanted = json.loads(text)
+    except ValueError as error:
+        raise Refusal(f"Invalid filter: {text}") from error
+    if not isinstance(wanted, dict) or any(isinstance(value, dict) for value in wanted.values()):
+        raise Refusal("A filter is an object of column names and values; only equality is supported.")
+    for name, value in wanted.items():
+        values = [str(each) for each in (value if isinstance(value, list) else [value])]
+        rows = rows.filter(pl.col(_known(rows, name)).cast(pl.String).is_in(values))
+    return rows
+
+
+def _sorted(rows: pl.DataFrame, text: str | None, time: str | None) -> pl.DataFrame:
+    if text is None:
+        return rows if time is None else rows.sort(time, descending=True, maintain_order=True)
+    orders = [part.split() for part in text.split(",")]
+    if any(len(order) not in (1, 2) or order[1:] not in ([], ["asc"], ["desc"]) for order in orders):
+        raise Refusal(f"Invalid sort: {text}")
+    names = [_known(rows, order[0]) for order in orders]
+    return rows.sort(names, descending=[order[1:] == ["desc"] for order in orders], maintain_order=True)
+
+
+def _columns(rows: pl.DataFrame, text: str | None) -> pl.DataFrame:
+    return rows if text is None else rows.select(_known(rows, name.strip()) for name in text.split(","))
+
+
+def _known(rows: pl.DataFrame, name: str) -> str:
+    if name not in rows.columns:
+        raise Refusal(f"Column {name} does not exist")
+    return name
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise Refusal(f"{name} must be a whole number, not {text}")
+    return int(text)

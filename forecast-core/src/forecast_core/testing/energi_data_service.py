@@ -1,0 +1,155 @@
+"""Energi Data Service in small: a server on loopback that keeps the API's contract, and breaks it where a test says so.
+
+>>> import urllib.request
+>>> import polars as pl
+>>> from forecast_core.testing import EnergiDataService
+>>> with EnergiDataService({"Codes": pl.DataFrame({"Code": ["111"]})}) as api:
+...     urllib.request.urlopen(api.url("Codes")).read()  # doctest: +ELLIPSIS
+b'{"total": 1, "limit": 100, "dataset": "Codes", "records": [{"Code": "111"}]}'
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+from forecast_core.testing import answers, faults
+from forecast_core.testing.faults import JSON, Fault, Reply
+from forecast_core.testing.published import Rows, seen
+
+_POLL_S: Final = 0.01
+_PATH: Final = re.compile(r"/dataset/([A-Za-z0-9_-]+)/?")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that came in, in the order of arrival."""
+
+    dataset: str
+    query: Mapping[str, str]
+    user_agent: str
+    arrived: float
+
+
+class EnergiDataService:
+    """A server in a thread, from ``with`` to its end.
+
+    Attributes:
+        now: The present time, for rows that appear or change; None where they never do.
+        faults: Taken one per request, in order; when there are none, answers are proper.
+        requests: All requests so far.
+        most_at_once: How many requests were being answered at the same time, at most.
+    """
+
+    def __init__(
+        self,
+        datasets: Mapping[str, Rows],
+        *,
+        now: datetime | Callable[[], datetime] | None = None,
+        page_cap: int | None = None,
+        seconds_between_requests: float = 0.0,
+        port: int = 0,
+    ) -> None:
+        """Open the port.
+
+        Args:
+            datasets: What is published under each name.
+            now: See the attribute; a function is asked at each request.
+            page_cap: Most rows in one answer.
+            seconds_between_requests: A request for a dataset that comes sooner after the last one is refused with 429.
+            port: On 127.0.0.1; 0 takes a free one.
+        """
+        self.now = now
+        self.faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._datasets, self._page_cap, self._pace = dict(datasets), page_cap, seconds_between_requests
+        self._answered: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": _POLL_S})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def url(self, dataset: str) -> str:
+        """Return the url of a dataset."""
+        return f"http://127.0.0.1:{self._server.server_port}/dataset/{dataset}"
+
+    def wait(self) -> None:
+        """Serve until interrupted."""
+        self._thread.join()
+
+    def reply(self, target: str, user_agent: str) -> Reply:
+        """Return the answer to one GET request; ``target`` is its path and query."""
+        parts = urlsplit(target)
+        match = _PATH.fullmatch(parts.path)
+        dataset = match[1] if match else ""
+        query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        arrived = time.monotonic()
+        with self._lock:
+            self.requests.append(Request(dataset, query, user_agent, arrived))
+            fault = self.faults.pop(0) if self.faults else faults.proper
+            wait = self._answered.get(dataset, -self._pace) + self._pace - arrived
+            if wait <= 0:
+                self._answered[dataset] = arrived
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            if wait > 0:
+                fault = faults.rate_limited(int(wait) + 1)
+            sent = fault(self._proper(dataset, query))
+            time.sleep(sent.delay)
+            return sent
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _proper(self, dataset: str, query: Mapping[str, str]) -> Reply:
+        if dataset not in self._datasets:
+            return faults.error(404, f"Dataset {dataset!r} does not exist")(Reply(404))
+        now = self.now() if callable(self.now) else self.now
+        try:
+            found = answers.answer(seen(self._datasets[dataset], now), query, dataset=dataset, page_cap=self._page_cap)
+        except answers.Refusal as refusal:
+            return faults.error(refusal.status, str(refusal))(Reply(refusal.status))
+        return Reply(200, JSON, json.dumps(found).encode())
+
+
+def _handler(service: EnergiDataService) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Send the answer, or break the connection as it says."""
+            reply = service.reply(self.path, self.headers.get("User-Agent", ""))
+            if not reply.status:
+                self.close_connection = True
+                return
+            self.send_response(reply.status)
+            for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            try:
+                self.wfile.write(reply.body)
+            except ConnectionError:  # The reader has had enough.
+                self.close_connection = True
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    return Handler
