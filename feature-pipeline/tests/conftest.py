@@ -16,7 +16,7 @@ REFERENCE = datetime(2023, 2, 4, 16, tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(root_dir=tmp_path / "root")
+    return Settings(root_dir=tmp_path / "root", source_seconds_between_requests=0)
 
 
 @pytest.fixture

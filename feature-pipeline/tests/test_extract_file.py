@@ -11,13 +11,14 @@ from feature_pipeline.extract import extract
 from feature_pipeline.transform import transform
 from forecast_core.errors import SourceError
 from forecast_core.schema import OBSERVATIONS
+from forecast_core.settings import Settings
 from forecast_core.window import Window
 
 Archive = Callable[[pl.DataFrame], str]
 
 
 def read(url: str, window: Window) -> pl.DataFrame:
-    return transform(extract(url, window, window.end).frame)
+    return transform(extract(url, window, window.end, settings=Settings()).frame)
 
 
 def test_a_parquet_file_gives_every_row_in_the_schema_sorted_by_key(
@@ -69,7 +70,7 @@ def test_only_rows_in_the_window_go_on_and_the_extent_is_that_of_the_file(
     rows: pl.DataFrame, archive: Archive, window: Window
 ) -> None:
     half = Window(window.start, window.start.replace(hour=20))
-    extraction = extract(archive(rows), half, half.end)
+    extraction = extract(archive(rows), half, half.end, settings=Settings())
     assert extraction.frame.height == 76 * 4
     assert extraction.extent == (window.start, window.end.replace(hour=15))
     assert extraction.dataset.name == "ConsumptionDE35Hour"
@@ -91,7 +92,7 @@ def test_identical_rows_are_one_row(rows: pl.DataFrame, archive: Archive, window
 )
 def test_a_source_that_cannot_be_is_refused(url: str, message: str, window: Window) -> None:
     with pytest.raises(SourceError, match=message) as caught:
-        extract(url, window, window.end)
+        extract(url, window, window.end, settings=Settings())
     assert "secret" not in str(caught.value)
 
 
@@ -113,7 +114,7 @@ def test_a_file_that_is_not_what_was_expected_is_refused(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=message):
-        extract(str(tmp_path / name), window, window.end)
+        extract(str(tmp_path / name), window, window.end, settings=Settings())
 
 
 @pytest.mark.parametrize("value", ["many", "1.234,5", "nan", "inf", "12 kWh", "1,2,3"])
@@ -126,17 +127,17 @@ def test_text_in_a_number_is_refused_with_its_row(
         pl.when(pl.int_range(pl.len()) == 41).then(pl.lit(value)).otherwise(text).alias("TotalCon")
     ).write_csv(path, separator=";")
     with pytest.raises(SourceError, match=f"column TotalCon that are not a number .row 42: '{value}'"):
-        extract(str(path), window, window.end)
+        extract(str(path), window, window.end, settings=Settings())
 
 
 def test_a_separator_of_thousands_is_not_taken_for_decimals(window: Window, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('HourUTC,PriceArea,ConsumerType_DE35,TotalCon\n2023-01-20T00:00:00,DK1,111,"1,234"\n')
     with pytest.raises(SourceError, match="not a number"):
-        extract(str(path), window, window.end)
+        extract(str(path), window, window.end, settings=Settings())
 
 
 def test_a_time_that_is_none_is_refused_with_its_row(rows: pl.DataFrame, archive: Archive, window: Window) -> None:
     bad = rows.with_columns(pl.lit("20/01/2023 15").alias("HourUTC"))
     with pytest.raises(SourceError, match=r"HourUTC that are not a time .*row 1: '20/01/2023 15'"):
-        extract(archive(bad), window, window.end)
+        extract(archive(bad), window, window.end, settings=Settings())

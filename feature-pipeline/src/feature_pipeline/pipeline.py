@@ -60,7 +60,7 @@ def run(
     group_version = whole_number("feature_group_version", feature_group_version, least=1)
     window, begun = Window.before(reference, days_delay=delay, days_export=export), perf_counter()
 
-    extraction = extract(url, window, reference)
+    extraction = extract(url, window, reference, settings=settings)
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
     coverage = check_coverage(

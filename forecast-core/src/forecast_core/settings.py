@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     minimum_window_share: float = Field(
         0.5, ge=0, le=1, description="Least share of the window's hours that the source must have for a run to go on."
     )
+    source_seconds_between_requests: float = Field(
+        60,
+        ge=0,
+        description="Seconds between two requests for a dataset, for all processes that share the root folder.",
+    )
     tuning_trials: int = Field(20, ge=1, description="Configurations that a search tries, the default one included.")
     tuning_seconds: float = Field(3600, gt=0, description="Seconds after which a search begins no further trial.")
     threads: int = Field(2, ge=1, description="Threads for fitting a model.")

@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 from feature_pipeline.extract import demo, energi_data_service, file
 from feature_pipeline.extract.raw import Extraction
 from forecast_core.errors import SourceError
+from forecast_core.settings import Settings
 from forecast_core.window import Window
 
 __all__ = ["Extraction", "extract"]
 
 
-def extract(url: str, window: Window, known_at: datetime) -> Extraction:
-    """Return what the source at ``url`` has for ``window``, as known at ``known_at``.
+def extract(url: str, window: Window, known_at: datetime, *, settings: Settings) -> Extraction:
+    """Return what the source at ``url`` has for ``window``, as known at ``known_at``, at the pace of ``settings``.
 
     Raises:
         SourceError: If the scheme is unknown, or the source is absent or not in the expected form.
@@ -25,7 +26,7 @@ def extract(url: str, window: Window, known_at: datetime) -> Extraction:
         case "" | "file":
             return file.extract(url, window)
         case "http" | "https":
-            return energi_data_service.extract(url, window)
+            return energi_data_service.extract(url, window, settings=settings)
     raise SourceError(
         f"the source's url has the unknown scheme {scheme}://; use demo://denmark, https://…/dataset/NAME, "
         "or a path or file:// to a .csv or .parquet file.",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -32,6 +32,31 @@ class Extraction:
     frame: pl.DataFrame
     extent: tuple[datetime, datetime] | None = None
     warnings: tuple[str, ...] = ()
+
+
+def text_columns(records: list[Any], dataset: Dataset, *, source: str) -> pl.DataFrame:
+    """Return the dataset's columns of the records of an answer as text, just as they were sent.
+
+    Raises:
+        SourceError: If a record is not an object, lacks a column, or has a value that is neither text nor number.
+    """
+    absent = next((row for row in records if not isinstance(row, dict) or not row.keys() >= set(dataset.columns)), None)
+    if isinstance(absent, dict):
+        raise SourceError(lacking(dataset, list(absent), source=source), source=source, columns=list(absent))
+    if absent is not None:
+        raise SourceError(f"the records of {source} are not rows of named values: {absent!r:.80}", source=source)
+    columns = {name: [_text(row[name], name, source=source) for row in records] for name in dataset.columns}
+    return pl.DataFrame(columns, schema=dict.fromkeys(dataset.columns, pl.String()))
+
+
+def _text(value: Any, name: str, *, source: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value)
+    raise SourceError(
+        f"{source} has a value in column {name} that is neither text nor a number: {value!r:.80}.", source=source
+    )
 
 
 def typed(frame: pl.DataFrame, dataset: Dataset, *, source: str, decimal_comma: bool = False) -> pl.DataFrame:

@@ -42,6 +42,7 @@ class EnergiDataService:
     """A server in a thread, from ``with`` to its end.
 
     Attributes:
+        datasets: What is published under each name; may be changed between two requests.
         now: The present time, for rows that appear or change; None where they never do.
         faults: Taken one per request, in order; when there are none, answers are proper.
         requests: All requests so far.
@@ -71,7 +72,8 @@ class EnergiDataService:
         self.requests: list[Request] = []
         self.most_at_once = 0
         self._at_once = 0
-        self._datasets, self._page_cap, self._pace = dict(datasets), page_cap, seconds_between_requests
+        self.datasets = dict(datasets)
+        self._page_cap, self._pace = page_cap, seconds_between_requests
         self._answered: dict[str, float] = {}
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -122,11 +124,11 @@ class EnergiDataService:
                 self._at_once -= 1
 
     def _proper(self, dataset: str, query: Mapping[str, str]) -> Reply:
-        if dataset not in self._datasets:
+        if dataset not in self.datasets:
             return faults.error(404, f"Dataset {dataset!r} does not exist")(Reply(404))
         now = self.now() if callable(self.now) else self.now
         try:
-            found = answers.answer(seen(self._datasets[dataset], now), query, dataset=dataset, page_cap=self._page_cap)
+            found = answers.answer(seen(self.datasets[dataset], now), query, dataset=dataset, page_cap=self._page_cap)
         except answers.Refusal as refusal:
             return faults.error(refusal.status, str(refusal))(Reply(refusal.status))
         return Reply(200, JSON, json.dumps(found).encode())
@@ -140,8 +142,9 @@ def _handler(service: EnergiDataService) -> type[BaseHTTPRequestHandler]:
             if not reply.status:
                 self.close_connection = True
                 return
-            self.send_response(reply.status)
-            for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+            self.send_response_only(reply.status)
+            given = {"Date": self.date_time_string(), "Content-Length": str(len(reply.body))}
+            for name, value in (given | dict(reply.headers)).items():
                 self.send_header(name, value)
             self.end_headers()
             try:
