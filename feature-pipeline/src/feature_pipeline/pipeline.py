@@ -100,7 +100,8 @@ def run(
         window=window,
         known_at=reference,
         url=url,
-        record={**facts, **made_by("feature-pipeline", dag_run_id=dag_run_id)},
+        record=facts,
+        made_by=made_by("feature-pipeline", dag_run_id=dag_run_id),
     )
     _took("load", begun)
     if counts.conflicting:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from forecast_core.feature_store.revisions import IngestCounts
 from forecast_core.schema import UTC_HOUR
 from forecast_core.window import Window, as_utc
 
-_COUNTS: Final = tuple(field.name for field in fields(IngestCounts))
+_COUNTS: Final = tuple(each.name for each in fields(IngestCounts))
+_AT_FIRST: Final = ("new", "revised", "vanished", "made_by")
 SCHEMA: Final = pl.Schema(
     {
         "dataset": pl.String(),
@@ -26,15 +27,19 @@ SCHEMA: Final = pl.Schema(
         "url": pl.String(),
         **dict.fromkeys(_COUNTS, pl.Int64()),
         "record": pl.String(),
+        "made_by": pl.String(),
         "written": pl.Int64(),
     }
 )
-"""One row per dataset, feature group version and ``known_at``; ``written`` numbers the commits."""
+"""One row per dataset, feature group version and ``known_at``; ``written`` numbers the commits.
+
+``made_by`` is JSON, by which code and DAG run: those that made the ingest first.
+"""
 
 
 @dataclass(frozen=True)
 class Ingest:
-    """One ingest, as it was last done."""
+    """One ingest: what it asked for and got, and what it changed and by whom when it first got just that."""
 
     dataset: str
     feature_group_version: int
@@ -43,10 +48,15 @@ class Ingest:
     url: str
     counts: IngestCounts
     record: Mapping[str, Any]
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write(table: Table, ingest: Ingest) -> None:
-    """Store the facts; those of an earlier ingest of the same dataset, version and ``known_at`` are replaced."""
+    """Store the facts; those of an earlier ingest of the same dataset, version and ``known_at`` are replaced.
+
+    If only ``_AT_FIRST`` differs, the earlier ones stay: an ingest that is repeated after others came in between
+    changes nothing, but stands against more that was known before it.
+    """
     row = {
         "dataset": ingest.dataset,
         "feature_group_version": ingest.feature_group_version,
@@ -56,10 +66,11 @@ def write(table: Table, ingest: Ingest) -> None:
         "url": ingest.url,
         **asdict(ingest.counts),
         "record": record_text(ingest.record),
+        "made_by": record_text(ingest.made_by),
     }
     schema = pl.Schema({name: SCHEMA[name] for name in row})
     key = {name: row[name] for name in ("dataset", "feature_group_version", "known_at")}
-    keyed.replace(table, pl.DataFrame([row], schema=schema), key=key, ordinal="written")
+    keyed.replace(table, pl.DataFrame([row], schema=schema), key=key, ordinal="written", makers=_AT_FIRST)
 
 
 def record_text(record: Mapping[str, Any]) -> str:
@@ -105,6 +116,7 @@ def _from_row(row: dict[str, Any]) -> Ingest:
         url=row["url"],
         counts=IngestCounts(**{name: row[name] for name in _COUNTS}),
         record=json.loads(row["record"]),
+        made_by=json.loads(row["made_by"]),
     )
 
 

@@ -25,7 +25,7 @@ def replace(
         rows: All rows of the key, at least one, each with the key's values in its columns.
         key: The columns and values that name the rows to replace.
         ordinal: A column of the table, not of ``rows``, that numbers the commits; it is no part of the content.
-        makers: Columns that say who made the rows, not what they are: those of equal rows stay as first stored.
+        makers: Columns that say how the rows came about, not what they are: those of equal rows stay as first stored.
 
     Returns:
         Whether there was anything to change: the same rows again, in any order, commit nothing.

@@ -47,6 +47,7 @@ class FeatureStore:
         known_at: datetime,
         url: str,
         record: Mapping[str, Any],
+        made_by: Mapping[str, Any] | None = None,
     ) -> IngestCounts:
         """Store what a source said at ``known_at`` about all hours of a window; the same again changes nothing.
 
@@ -58,6 +59,7 @@ class FeatureStore:
             known_at: When the values became known: the reference time of the run.
             url: The source.
             record: More facts about the ingest, plain JSON.
+            made_by: By which code and DAG run, plain JSON; the same ingest again keeps what it was first made by.
 
         Returns:
             What the ingest says against everything known before it.
@@ -68,10 +70,11 @@ class FeatureStore:
         """
         window = checks.plain_window(window)
         given = checks.within(checks.strict_frame(frame, OBSERVATIONS, key=KEY), window)
-        ingests.record_text(record)
+        ingests.record_text({**record, **(made_by or {})})
         group, moment = self._group(dataset, feature_group_version), as_utc(known_at)
         counts = observations.ingest(group, given, window=window, known_at=moment)
-        ingests.write(self._ingests, Ingest(dataset, feature_group_version, moment, window, url, counts, record))
+        facts = Ingest(dataset, feature_group_version, moment, window, url, counts, record, made_by or {})
+        ingests.write(self._ingests, facts)
         return counts
 
     def read(

@@ -172,8 +172,7 @@ def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict
 
 
 def _ingest(ingest: Ingest) -> dict[str, Any]:
-    record = dict(ingest.record)
-    kept = ("validation_result", "warnings", "missing_hours", "series", "dag_run_id", "code")
+    kept = ("validation_result", "warnings", "missing_hours", "series")
     return {
         "known_at": as_text(ingest.known_at),
         "dataset": ingest.dataset,
@@ -181,7 +180,8 @@ def _ingest(ingest: Ingest) -> dict[str, Any]:
         "window_start": as_text(ingest.window.start),
         "window_end": as_text(ingest.window.end),
         **asdict(ingest.counts),
-        **{name: record.get(name) for name in kept},
+        **{name: ingest.record.get(name) for name in kept},
+        **{name: ingest.made_by.get(name) for name in ("dag_run_id", "code")},
     }
 
 
