@@ -223,11 +223,11 @@ def test_creating_the_tables_twice_changes_nothing(store: FeatureStore, tmp_path
     assert [DeltaTable(str(tmp_path / "store" / name)).version() for name in names] == [0, 0, 0]
 
 
-def test_a_table_of_another_format_is_refused_by_name(store: FeatureStore, tmp_path: Path) -> None:
+def test_a_table_of_an_older_format_is_refused_by_name(store: FeatureStore, tmp_path: Path) -> None:
     ingest(store, frame())
     table = DeltaTable(str(tmp_path / "store" / "observations" / "demo" / "v1"))
-    table.alter.set_table_properties({"forecast_core.format": "2"}, raise_if_not_exists=False)
-    with pytest.raises(FormatError, match="format '2', this software reads and writes format '1'"):
+    table.alter.set_table_properties({"forecast_core.format": "1"}, raise_if_not_exists=False)
+    with pytest.raises(FormatError, match="format '1', this software reads and writes format '2'"):
         store.read(dataset="demo", feature_group_version=1, window=WINDOW, known_at=KNOWN_AT)
     with pytest.raises(FormatError):
         ingest(store, frame(first=2.0), known_at=KNOWN_AT + HOUR)

@@ -7,7 +7,7 @@ was first, the plan is made anew on what that writer left. So a plan may rely on
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -16,13 +16,22 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
+from deltalake.transaction import AddAction
 
 from forecast_core.errors import FormatError, StorageError
+from forecast_core.feature_store import files
+from forecast_core.feature_store.files import FileChange
 
 FORMAT_KEY: Final = "forecast_core.format"
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Version of the layout of the tables, kept in each table's configuration."""
 
+_CONFIGURATION: Final = {
+    FORMAT_KEY: FORMAT,
+    # A reader replays the commits since the last checkpoint, and lists the log.
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 7 days",
+}
 TRIES: Final = 50
 PATIENCE_S: Final = 120.0
 _LOG = logging.getLogger(__name__)
@@ -32,10 +41,35 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A table's rows, not yet read, as they are at one of its versions."""
+    """A table as it is at one of its versions; nothing of it is read yet."""
 
-    rows: pl.LazyFrame
-    version: int
+    table: DeltaTable
+    schema: pl.Schema
+    uri: str
+    storage_options: Mapping[str, str] | None = None
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self.table.version()
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The table's rows."""
+        options = None if self.storage_options is None else dict(self.storage_options)
+        return pl.scan_delta(self.table, storage_options=options)
+
+    def files(self) -> pl.DataFrame:
+        """Return the table's files, as ``files.listed`` describes them."""
+        return files.listed(self.table, self.schema)
+
+    def scan(self, paths: Sequence[str], schema: pl.Schema) -> pl.LazyFrame:
+        """Return the rows of some of its files."""
+        return files.scan(self.uri, paths, schema, storage_options=self.storage_options)
+
+    def write(self, rows: pl.DataFrame, *, kind: str) -> AddAction:
+        """Write a file beside those of the table, to be committed with a ``FileChange``."""
+        return files.write(self.uri, rows, kind=kind, storage_options=self.storage_options)
 
 
 @dataclass(frozen=True)
@@ -77,7 +111,7 @@ class Table:
         with storage_errors(self.uri):
             return query(rows).collect()
 
-    def commit(self, plan: Callable[[Snapshot], tuple[_T, Change | None]]) -> _T:
+    def commit(self, plan: Callable[[Snapshot], tuple[_T, Change | FileChange | None]]) -> _T:
         """Plan on the newest version and commit what was planned, again and again until no other writer is in between.
 
         Args:
@@ -132,7 +166,7 @@ class Table:
                     self.uri,
                     schema=self.schema,
                     partition_by=list(self.partition_by),
-                    configuration={FORMAT_KEY: FORMAT},
+                    configuration=_CONFIGURATION,
                     storage_options=self._options(),
                     raise_if_key_not_exists=False,
                 )
@@ -143,10 +177,15 @@ class Table:
             raise StorageError(f"the table {self.uri} cannot be created: {refusal}", table=self.uri) from refusal
         return table
 
-    def _write(self, table: DeltaTable, change: Change) -> bool:
-        rows = change.rows.select(self.schema.names())
+    def _write(self, table: DeltaTable, change: Change | FileChange) -> bool:
         planned_on, once = table.version(), CommitProperties(max_commit_retries=0)
         try:
+            if isinstance(change, FileChange):
+                table.create_write_transaction(
+                    change.actions(), "append", table.schema(), list(self.partition_by), commit_properties=once
+                )
+                return True
+            rows = change.rows.select(self.schema.names())
             if change.replacing is None:
                 write_deltalake(table, rows, mode="append", commit_properties=once)
             else:
@@ -159,7 +198,7 @@ class Table:
         return True
 
     def _snapshot(self, table: DeltaTable) -> Snapshot:
-        return Snapshot(pl.scan_delta(table, storage_options=self._options()), table.version())
+        return Snapshot(table, self.schema, self.uri, self.storage_options)
 
     def _options(self) -> dict[str, str] | None:
         return None if self.storage_options is None else dict(self.storage_options)

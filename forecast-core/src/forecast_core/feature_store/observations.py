@@ -1,39 +1,72 @@
-"""The table of one feature group: every observation with its revisions, and which ingest asked for which hours.
+"""The table of one feature group: every observation with its revisions, its series, and what was asked for when.
 
-An ingest is one commit: the rows that ``revisions.plan`` gives, and one row of coverage. The coverage rows are in the
-partition without a date, which no reader of observations looks at, so that rows and coverage are stored together.
+An ingest is one commit: the rows that ``revisions.plan`` gives, the series that it is the first to name, and one row
+of coverage. The files are of four kinds (the table's partitions):
+
+- ``first``: the row of each key that was stored first. A key is in here at most once.
+- ``change``: all later rows of keys that have a first one.
+- ``series``: see ``series``.
+- ``coverage``: that an ingest at ``known_at`` asked for so many ``hours`` from ``datetime_utc`` on.
+
+Rows are sorted by series and hour in files of bounded size, each of consecutive hours; a reader passes over files, and
+parts of files, by their bounds. Why: docs/decisions/0003-observations-as-changes-of-state.md.
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
+from deltalake.transaction import AddAction
 
-from forecast_core.feature_store import revisions
-from forecast_core.feature_store.delta import Change, Snapshot, Table
-from forecast_core.feature_store.revisions import IngestCounts
-from forecast_core.schema import SERIES
-from forecast_core.window import Window, as_utc
+from forecast_core.feature_store import revisions, series
+from forecast_core.feature_store.delta import Snapshot, Table
+from forecast_core.feature_store.files import FileChange
+from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
+from forecast_core.window import HOUR, Window, as_utc
 
-SCHEMA: Final = pl.Schema({**revisions.REVISIONS, "date": pl.Date()})
-PARTITION_BY: Final = ("date",)
-_DATE = pl.col("date")
+SCHEMA: Final = pl.Schema({**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kind": pl.String()})
+PARTITION_BY: Final = ("kind",)
+FILE_ROWS: Final = 1 << 21
+"""A file has about this many rows at most."""
+
 _LOG = logging.getLogger(__name__)
+_NOTHING: Final = IngestCounts(0, 0, 0, 0, 0)
 
 
 def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datetime) -> IngestCounts:
     """Store the changes that ``given`` (OBSERVATIONS, checked) makes; nothing is committed if there are none."""
 
-    def attempt(snapshot: Snapshot) -> tuple[IngestCounts, Change | None]:
-        coverage = _coverage(snapshot.rows, window, known_at)
-        stored = _of_window(snapshot.rows, window).select(revisions.REVISIONS.names()).collect()
-        counts, rows = revisions.plan(given, window=window, known_at=known_at, stored=stored, coverage=coverage)
-        if rows.is_empty() and _is_covered(window, known_at, coverage):
+    def attempt(snapshot: Snapshot) -> tuple[IngestCounts, FileChange | None]:
+        files = snapshot.files()
+        values, named = series.numbered(given, names(snapshot, files), known_at)
+        coverage = _coverage(snapshot, files, window, known_at)
+        writer, counts = Writer(snapshot), _NOTHING
+        for part in slices(window, files_of(files, window=window), values):
+            firsts, changes = (
+                _within(scan(snapshot, files_of(files, kind, window=part)), part).collect()
+                for kind in ("first", "change")
+            )
+            some, rows = revisions.plan(
+                _within(values.lazy(), part).collect(),
+                window=part,
+                known_at=known_at,
+                stored=pl.concat([firsts, changes]),
+                coverage=coverage,
+            )
+            counts += some
+            fresh = rows.join(firsts, on=revisions.KEY, how="anti").sort("known_at")
+            fresh = fresh.unique(revisions.KEY, keep="first")
+            writer.add("first", fresh)
+            writer.add("change", rows.join(fresh, on=[*revisions.KEY, "known_at"], how="anti"))
+        asked = pl.DataFrame([(window.start, window.hours, known_at)], schema=COVERAGE, orient="row")
+        if writer.rows == 0 and named.is_empty() and not asked.join(coverage, on=COVERAGE.names()).is_empty():
             return counts, None
-        dated = rows.with_columns(date=pl.col("datetime_utc").dt.date())
-        return counts, Change(pl.concat([dated, _coverage_row(window, known_at)]))
+        writer.add("series", named)
+        writer.add("coverage", asked)
+        return counts, FileChange(writer.finish())
 
     counts = table.commit(attempt)
     if counts.conflicting:
@@ -47,55 +80,129 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
     return counts
 
 
-def revisions_of(
-    snapshot: Snapshot, window: Window | None = None, series: Sequence[tuple[str, str]] | None = None
-) -> pl.LazyFrame:
-    """Return REVISIONS of a window and of some series, or of all, in no order."""
-    rows = snapshot.rows.filter(_DATE.is_not_null()) if window is None else _of_window(snapshot.rows, window)
-    if series is not None:
-        wanted = pl.LazyFrame(list(series), schema=dict.fromkeys(SERIES, pl.String()), orient="row").unique()
-        rows = rows.join(wanted, on=SERIES, how="semi")
-    return rows.select(revisions.REVISIONS.names())
+class Writer:
+    """Collects rows by kind and writes them in files of bounded size, to be committed together."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.rows = 0
+        self._snapshot = snapshot
+        self._pending: dict[str, list[pl.DataFrame]] = {}
+        self._written: list[AddAction] = []
+
+    def add(self, kind: str, rows: pl.DataFrame) -> None:
+        """Take rows; those of one kind come in order of hours, roughly."""
+        if rows.is_empty():
+            return
+        self.rows += rows.height
+        pending = self._pending.setdefault(kind, [])
+        if sum(each.height for each in pending) + rows.height > FILE_ROWS:
+            self._flush(kind)
+        pending.append(rows)
+
+    def finish(self) -> list[AddAction]:
+        """Write what is left and return all files."""
+        for kind in self._pending:
+            self._flush(kind)
+        return self._written
+
+    def _flush(self, kind: str) -> None:
+        if pending := self._pending[kind]:
+            rows = pl.concat(pending)
+            order = [name for name in (*revisions.KEY, "known_at") if name in rows.columns]
+            self._written.append(self._snapshot.write(rows.sort(order), kind=kind))
+            pending.clear()
 
 
-def known_series(snapshot: Snapshot, *, known_at: datetime) -> list[tuple[str, str]]:
-    """Return the series with any value by ``known_at``, sorted."""
-    known = revisions_of(snapshot).filter(pl.col("known_at") <= known_at, pl.col("energy_consumption").is_not_null())
-    return sorted(known.select(SERIES).unique().collect().iter_rows())
+def names(snapshot: Snapshot, files: pl.DataFrame) -> pl.DataFrame:
+    """Return the series of the table: ``series.ROWS``, sorted by name."""
+    return series.earliest(snapshot.scan(files_of(files, "series")["path"].to_list(), series.ROWS))
+
+
+def files_of(
+    files: pl.DataFrame,
+    *kinds: str,
+    window: Window | None = None,
+    known_until: datetime | None = None,
+    numbers: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Return the files that may have rows of a window, known by a time, of some series; by default of observations."""
+    conditions = [pl.col("kind").is_in(kinds or ("first", "change"))]
+    if window is not None:
+        conditions += [pl.col("min_datetime_utc") < window.end, pl.col("max_datetime_utc") >= window.start]
+    if known_until is not None:
+        conditions.append(pl.col("min_known_at") <= known_until)
+    if numbers is not None:
+        lowest, highest = numbers.select(low=pl.col("series").min(), high=pl.col("series").max()).row(0)
+        conditions += [pl.col("min_series") <= highest, pl.col("max_series") >= lowest]
+    # A file of which nothing is known may have them.
+    return files.filter(condition.fill_null(value=True) for condition in conditions)
+
+
+def scan(snapshot: Snapshot, files: pl.DataFrame) -> pl.LazyFrame:
+    """Return REVISIONS in files of observations, in no order."""
+    return snapshot.scan(files["path"].to_list(), REVISIONS)
+
+
+def query(
+    snapshot: Snapshot,
+    *,
+    window: Window | None = None,
+    wanted: Sequence[tuple[str, str]] | None = None,
+) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """Return REVISIONS of a window and of some series, or of all, in no order, and the names of those series."""
+    files = snapshot.files()
+    known = series.only(names(snapshot, files), wanted)
+    numbers = None if wanted is None else known
+    rows = scan(snapshot, files_of(files, window=window, numbers=numbers))
+    if numbers is not None:
+        rows = rows.filter(of_series(numbers))
+    return (rows if window is None else _within(rows, window)), known
+
+
+def of_series(numbers: pl.DataFrame) -> pl.Expr:
+    """Whether a row is of one of the series; the bounds are for passing over parts of files."""
+    column, low, high = pl.col("series"), numbers["series"].min(), numbers["series"].max()
+    return column.is_between(low, high) & column.is_in(numbers["series"].implode())
+
+
+def slices(window: Window, files: pl.DataFrame, values: pl.DataFrame | None = None) -> Iterator[Window]:
+    """Cut a window so that each part has, roughly, at most a file's number of rows, stored and given ones together."""
+    hours = np.zeros(window.hours)
+    for rows, first, last in files.select("rows", "min_datetime_utc", "max_datetime_utc").iter_rows():
+        length = (last - first) // HOUR + 1
+        begin = max((first - window.start) // HOUR, 0)
+        hours[begin : max((last - window.start) // HOUR + 1, 0)] += rows / length
+    if values is not None:
+        offset = (pl.col("datetime_utc") - window.start).dt.total_hours()
+        hours += np.bincount(values.select(offset).to_series().to_numpy(), minlength=window.hours)
+    begin, rows = 0, 0.0
+    for hour, some in enumerate(hours):
+        if rows and rows + some > FILE_ROWS:
+            yield Window(window.start + begin * HOUR, window.start + hour * HOUR)
+            begin, rows = hour, 0.0
+        rows += some
+    yield Window(window.start + begin * HOUR, window.end)
 
 
 def covered(snapshot: Snapshot, *, window: Window, known_at: datetime) -> bool:
     """Whether ingests at or after ``known_at`` have, together, asked for all hours of the window."""
-    return revisions.covers(_coverage(snapshot.rows, window, known_at), window)
+    return revisions.covers(_coverage(snapshot, snapshot.files(), window, known_at), window)
 
 
 def span(snapshot: Snapshot, *, known_at: datetime) -> tuple[datetime, datetime] | None:
     """Return the first and the last hour that had a value at ``known_at``, or None if there was none."""
-    hours = snapshot.rows.filter(
-        _DATE.is_not_null(), pl.col("energy_consumption").is_not_null(), pl.col("known_at") <= known_at
-    ).select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max())
-    first, last = hours.collect().row(0)
+    rows = scan(snapshot, files_of(snapshot.files(), known_until=known_at))
+    known = rows.filter(pl.col("energy_consumption").is_not_null(), pl.col("known_at") <= known_at)
+    first, last = known.select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max()).collect().row(0)
     return None if first is None else (as_utc(first), as_utc(last))
 
 
-def _of_window(rows: pl.LazyFrame, window: Window) -> pl.LazyFrame:
-    hour, last_hour = pl.col("datetime_utc"), window.end - timedelta(hours=1)
-    return rows.filter(_DATE.is_between(window.start.date(), last_hour.date()), hour >= window.start, hour < window.end)
+def _within(rows: pl.LazyFrame, window: Window) -> pl.LazyFrame:
+    hour = pl.col("datetime_utc")
+    return rows.filter(hour >= window.start, hour < window.end)
 
 
-def _coverage(rows: pl.LazyFrame, window: Window, known_at: datetime) -> pl.DataFrame:
-    return (
-        rows.filter(_DATE.is_null(), pl.col("known_at") >= known_at, pl.col("datetime_utc") < window.end)
-        .select("datetime_utc", pl.col("energy_consumption").cast(pl.Int64).alias("hours"), "known_at")
-        .collect()
-    )
-
-
-def _coverage_row(window: Window, known_at: datetime) -> pl.DataFrame:
-    row = ("", "", window.start, float(window.hours), known_at, None)
-    return pl.DataFrame([row], schema=SCHEMA, orient="row")
-
-
-def _is_covered(window: Window, known_at: datetime, coverage: pl.DataFrame) -> bool:
-    row = (window.start, window.hours, known_at)
-    return row in coverage.iter_rows()
+def _coverage(snapshot: Snapshot, files: pl.DataFrame, window: Window, known_at: datetime) -> pl.DataFrame:
+    recent = files_of(files, "coverage").filter((pl.col("max_known_at") >= known_at).fill_null(value=True))
+    rows = snapshot.scan(recent["path"].to_list(), COVERAGE)
+    return rows.filter(pl.col("known_at") >= known_at, pl.col("datetime_utc") < window.end).collect()

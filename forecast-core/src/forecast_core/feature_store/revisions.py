@@ -1,22 +1,27 @@
 """What one ingest adds to what is stored: the pure middle of the observations' history.
 
-An ingest at ``known_at`` gives, for each key in its window, a value or nothing. The state of a key at an ingest is that
-value or absence, and only changes of state are stored: a row where the state differs from that at the ingest before,
-with null for "asked, and absent". Before the first ingest a key is absent. When a change is put in between two ingests
-that were there before, the later one, if it stored nothing, gets a row with the state that it had implicitly.
-Why: docs/decisions/0003-observations-as-changes-of-state.md.
+A key here is a series, by its number, and an hour. An ingest at ``known_at`` gives, for each key in its window, a value
+or nothing. The state of a key at an ingest is that value or absence, and only changes of state are stored: a row where
+the state differs from that at the ingest before, with null for "asked, and absent". Before the first ingest a key is
+absent. When a change is put in between two ingests that were there before, the later one, if it stored nothing, gets a
+row with the state that it had implicitly. Why: docs/decisions/0003-observations-as-changes-of-state.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import KEY, OBSERVATIONS, UTC_HOUR
+from forecast_core.schema import UTC_HOUR
 from forecast_core.window import HOUR, Window
 
-REVISIONS: Final = pl.Schema({**OBSERVATIONS, "known_at": UTC_HOUR})
+KEY: Final = ("series", "datetime_utc")
+
+VALUES: Final = pl.Schema({"series": pl.Int32(), "datetime_utc": UTC_HOUR, "energy_consumption": pl.Float64()})
+"""One value per key."""
+
+REVISIONS: Final = pl.Schema({**VALUES, "known_at": UTC_HOUR})
 """A stored change of state; ``energy_consumption`` is null for absence."""
 
 COVERAGE: Final = pl.Schema({"datetime_utc": UTC_HOUR, "hours": pl.Int64(), "known_at": UTC_HOUR})
@@ -41,6 +46,9 @@ class IngestCounts:
     vanished: int
     conflicting: int
 
+    def __add__(self, other: "IngestCounts") -> "IngestCounts":
+        return IngestCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
 
 def plan(
     given: pl.DataFrame, *, window: Window, known_at: datetime, stored: pl.DataFrame, coverage: pl.DataFrame
@@ -48,7 +56,7 @@ def plan(
     """Return the counts of an ingest and the rows to store for it.
 
     Args:
-        given: OBSERVATIONS, keys unique and inside the window.
+        given: VALUES, keys unique and inside the window.
         window: The hours that were asked for.
         known_at: When the values became known.
         stored: REVISIONS, all that are stored for the window's hours.
@@ -66,12 +74,12 @@ def plan(
 
 
 def as_known_at(revisions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
-    """Return the newest value per key with ``known_at`` at or before the one given: OBSERVATIONS, sorted by key."""
+    """Return the newest value per key with ``known_at`` at or before the one given: VALUES, sorted by key."""
     return (
         revisions.filter(pl.col("known_at") <= known_at, pl.col("energy_consumption").is_not_null())
         .sort(*KEY, "known_at")
         .unique(KEY, keep="last", maintain_order=True)
-        .select(OBSERVATIONS.names())
+        .select(VALUES.names())
     )
 
 
@@ -89,7 +97,8 @@ def with_known_at(revisions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
 def changes_of_state(revisions: pl.LazyFrame) -> pl.LazyFrame:
     """Return REVISIONS sorted by key and ``known_at``, without those that repeat the state before them.
 
-    The result does not depend on the order in which the ingests came.
+    The result does not depend on the order in which the ingests came: hours ingested out of order leave rows that a
+    change put in before them made equal to their predecessor. Given the coverage, they say nothing.
     """
     # Of a marker and a value at the same time the value is last, and stays.
     by_time = revisions.sort(*KEY, "known_at", pl.col("energy_consumption").is_not_null())

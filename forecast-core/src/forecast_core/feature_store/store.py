@@ -7,14 +7,15 @@ from typing import Any
 import polars as pl
 
 from forecast_core.errors import InvalidArgument, NotFoundError, WindowError
-from forecast_core.feature_store import checks, ingests, observations, training_datasets, views
+from forecast_core.feature_store import as_known, checks, ingests, observations, training_datasets, views
 from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
 from forecast_core.feature_store.ingests import Ingest
 from forecast_core.feature_store.places import place, table
-from forecast_core.feature_store.revisions import IngestCounts, as_known_at, between, changes_of_state, with_known_at
+from forecast_core.feature_store.revisions import IngestCounts, between, changes_of_state, with_known_at
+from forecast_core.feature_store.series import named
 from forecast_core.feature_store.training_datasets import TrainingDataset
 from forecast_core.feature_store.views import FeatureView
-from forecast_core.schema import KEY, OBSERVATIONS
+from forecast_core.schema import KEY, OBSERVATIONS, SERIES
 from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
@@ -98,9 +99,10 @@ class FeatureStore:
         Raises:
             NotFoundError: If the feature group does not exist; the message names those that do.
         """
-        return self._query(
-            (dataset, feature_group_version), window, series, lambda rows: as_known_at(rows, as_utc(known_at))
-        )
+        group, snapshot = self._existing(dataset, feature_group_version)
+        plain = checks.plain_window(window)
+        with storage_errors(group.uri):
+            return as_known.read(snapshot, window=plain, known_at=as_utc(known_at), wanted=series)
 
     def read_known(
         self,
@@ -172,7 +174,8 @@ class FeatureStore:
         group = self._group(dataset, feature_group_version)
         snapshot = group.snapshot()
         with storage_errors(group.uri):
-            return [] if snapshot is None else observations.known_series(snapshot, known_at=as_utc(known_at))
+            known = None if snapshot is None else observations.names(snapshot, snapshot.files())
+        return [] if known is None else known.filter(pl.col("known_at") <= as_utc(known_at)).select(SERIES).rows()
 
     def covered(self, *, dataset: str, feature_group_version: int, window: Window, known_at: datetime) -> bool:
         """Whether ingests at or after ``known_at`` have, together, asked for all hours of a window."""
@@ -235,7 +238,7 @@ class FeatureStore:
         view, moment, window = self.feature_view(feature_view_version), as_utc(known_at), checks.plain_window(window)
         group, snapshot = self._existing(view.dataset, view.feature_group_version)
         with storage_errors(group.uri):
-            frame = as_known_at(observations.revisions_of(snapshot, window), moment).collect()
+            frame = as_known.read(snapshot, window=window, known_at=moment)
             if frame.is_empty():
                 raise _nothing_known(window, moment, observations.span(snapshot, known_at=moment))
         draft = training_datasets.of_frame(
@@ -300,7 +303,8 @@ class FeatureStore:
     ) -> pl.DataFrame:
         table, snapshot = self._existing(*group)
         with storage_errors(table.uri):
-            return query(observations.revisions_of(snapshot, checks.plain_window(window), series)).collect()
+            rows, known = observations.query(snapshot, window=checks.plain_window(window), wanted=series)
+            return named(query(rows), known).collect()
 
     def _existing(self, dataset: str, feature_group_version: int) -> tuple[Table, Snapshot]:
         group = self._group(dataset, feature_group_version)

@@ -1,0 +1,111 @@
+"""The observations of a window as known at a reference time, fast: by counting places instead of by sorting rows.
+
+Every key has its place in a dense grid of series by hours. Rows are put there in any order of files; where one is
+there already, the one known later stays. What comes out is sorted by key, because the grid is.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from forecast_core.feature_store import observations, revisions, series
+from forecast_core.feature_store.delta import Snapshot
+from forecast_core.schema import OBSERVATIONS, UTC_HOUR
+from forecast_core.window import HOUR, Window
+
+_BATCH_ROWS: Final = 1 << 22
+_SPARSE: Final = 8
+"""Places per row from which on sorting needs less memory than a grid."""
+
+_HOUR_US: Final = 3_600_000_000
+_NEVER: Final = np.iinfo(np.int64).min
+
+
+def read(
+    snapshot: Snapshot, *, window: Window, known_at: datetime, wanted: Sequence[tuple[str, str]] | None = None
+) -> pl.DataFrame:
+    """Return OBSERVATIONS of a window as known at a time, of some series or all, sorted by key."""
+    files = snapshot.files()
+    known = series.only(observations.names(snapshot, files), wanted)
+    if known.is_empty():
+        return pl.DataFrame(schema=OBSERVATIONS)
+    numbers = None if wanted is None else known
+    files = observations.files_of(files, window=window, known_until=known_at, numbers=numbers)
+    condition = (
+        (pl.col("datetime_utc") >= window.start)
+        & (pl.col("datetime_utc") < window.end)
+        & (pl.col("known_at") <= known_at)
+        & pl.col("energy_consumption").is_not_null()
+    )
+    if numbers is not None:
+        condition &= observations.of_series(numbers)
+    if known.height * window.hours > _SPARSE * max(files["rows"].sum(), _BATCH_ROWS):
+        rows = observations.scan(snapshot, files).filter(condition)
+        found = series.named(revisions.as_known_at(rows, known_at), known)
+        return found.select(OBSERVATIONS.names()).collect()
+    values = _grid(snapshot, files, condition, window, known)
+    return _frame(values, window, known)
+
+
+def _grid(
+    snapshot: Snapshot, files: pl.DataFrame, condition: pl.Expr, window: Window, known: pl.DataFrame
+) -> npt.NDArray[np.float64]:
+    """Return the values, by series in the order of ``known`` and by hour; NaN where there is none."""
+    firsts, changes = (observations.files_of(files, kind) for kind in ("first", "change"))
+    row_of = np.zeros(int(known["series"].to_numpy().max()) + 1, dtype=np.int64)
+    row_of[known["series"].to_numpy()] = np.arange(known.height) * window.hours
+    values = np.full(known.height * window.hours, np.nan)
+    since = None if changes.is_empty() else np.full(values.size, _NEVER)
+    begin = int(window.start.timestamp()) * 1_000_000
+    for paths in (*_batches(firsts), *_batches(changes)):
+        rows = snapshot.scan(paths, revisions.REVISIONS).filter(condition).collect()
+        if since is not None:
+            rows = rows.sort("known_at")  # Of several rows for one place, numpy keeps the last.
+        hours = (rows["datetime_utc"].to_physical().to_numpy() - begin) // _HOUR_US
+        places = row_of[rows["series"].to_numpy()] + hours
+        given = rows["energy_consumption"].to_numpy()
+        if since is not None:
+            known_at = rows["known_at"].to_physical().to_numpy()
+            newer = known_at > since[places]
+            places, given = places[newer], given[newer]
+            since[places] = known_at[newer]
+        values[places] = given
+    return values
+
+
+def _frame(values: npt.NDArray[np.float64], window: Window, known: pl.DataFrame) -> pl.DataFrame:
+    present = ~np.isnan(values)
+    hours = pl.datetime_range(window.start, window.end, HOUR, closed="left", time_unit="us", eager=True)
+    hour_numbers = hours.to_physical().to_numpy()
+    if present.all():
+        times, counts = np.tile(hour_numbers, known.height), np.full(known.height, window.hours)
+    else:
+        counts = present.reshape(known.height, window.hours).sum(axis=1)
+        (places,) = present.nonzero()
+        times, values = hour_numbers[places % window.hours], values[places]
+    rows = pl.Series(np.repeat(np.arange(known.height, dtype=np.uint32), counts))
+    return pl.DataFrame(
+        [
+            known["area"].gather(rows),
+            known["consumer_type"].gather(rows),
+            pl.Series("datetime_utc", times).cast(UTC_HOUR),
+            pl.Series("energy_consumption", values),
+        ]
+    )
+
+
+def _batches(files: pl.DataFrame) -> Iterator[list[str]]:
+    paths: list[str] = []
+    total = 0
+    for path, rows in files.select("path", "rows").iter_rows():
+        if paths and total + rows > _BATCH_ROWS:
+            yield paths
+            paths, total = [], 0
+        paths.append(path)
+        total += rows
+    if paths:
+        yield paths
