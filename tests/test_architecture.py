@@ -13,6 +13,8 @@ from tests.stack import REPOSITORY
 DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
 SOURCES = sorted(path for name in DISTRIBUTIONS for path in (REPOSITORY / name / "src").rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
+# A file taken out of a table is stamped with the machine's time, from which a vacuum counts; no data depend on it.
+STAMPS_REMOVALS = "forecast-core/src/forecast_core/feature_store/files.py"
 UNSAFE = {"pickle", "joblib", "cloudpickle", "dill"}
 
 
@@ -24,7 +26,8 @@ def test_nothing_below_the_shell_reads_the_clock_or_unpickles(path: Path) -> Non
         where = f"{path}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Attribute):
             owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
-            assert not (owner in {"datetime", "date", "time"} and node.attr in CLOCKS), where
+            stamp = node.attr == "time_ns" and str(path.relative_to(REPOSITORY)) == STAMPS_REMOVALS
+            assert not (owner in {"datetime", "date", "time"} and node.attr in CLOCKS) or stamp, where
             assert owner not in UNSAFE, where
         if isinstance(node, ast.ImportFrom):
             names = {alias.name for alias in node.names}

@@ -57,10 +57,11 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
                 coverage=coverage,
             )
             counts += some
-            fresh = rows.join(firsts, on=revisions.KEY, how="anti").sort("known_at")
-            fresh = fresh.unique(revisions.KEY, keep="first")
-            writer.add("first", fresh)
-            writer.add("change", rows.join(fresh, on=[*revisions.KEY, "known_at"], how="anti"))
+            # A row for a later ingest follows one of this ingest: only the latter can be the first of its key.
+            mine = pl.col("known_at") == known_at
+            writer.add("first", rows.filter(mine).join(firsts, on=revisions.KEY, how="anti"))
+            writer.add("change", rows.filter(mine).join(firsts, on=revisions.KEY, how="semi"))
+            writer.add("change", rows.filter(~mine))
         asked = pl.DataFrame([(window.start, window.hours, known_at)], schema=COVERAGE, orient="row")
         if writer.rows == 0 and named.is_empty() and not asked.join(coverage, on=COVERAGE.names()).is_empty():
             return counts, None
