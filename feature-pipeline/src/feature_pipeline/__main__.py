@@ -1,11 +1,16 @@
 """The pipeline from a shell: ``python -m feature_pipeline run --help``."""
 
 import argparse
+import contextlib
+import logging
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from feature_pipeline import feature_view, pipeline
+import polars as pl
+
+from feature_pipeline import consumer_types, extract, feature_view, pipeline
+from feature_pipeline.history import import_history
 from forecast_core.program import run_step
 from forecast_core.window import floor_hour
 
@@ -43,7 +48,48 @@ def _parser() -> argparse.ArgumentParser:
         ("dataset", "name of the source's dataset"),
     ):
         view.add_argument(f"--{name}", help=f"{meaning} (default: that of the newest ingest)")
+    history = steps.add_parser("import-history", help="bring a long window into the store, chunk by chunk, resumably")
+    history.set_defaults(step=import_history)
+    history.add_argument("--url", required=True, help="as for run")
+    history.add_argument("--from", dest="start_datetime", required=True, metavar="TIME", help="first hour, in UTC")
+    history.add_argument("--to", dest="end_datetime", required=True, metavar="TIME", help="the hour after the last")
+    history.add_argument(
+        "--reference", dest="reference_datetime", required=True, metavar="TIME", help="when the values became known"
+    )
+    history.add_argument("--chunk-days", default=30, metavar="N", help="days that are asked for and stored at once")
+    history.add_argument("--feature-group-version", default=1, metavar="N")
+    types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
+    types.set_defaults(step=consumer_types.fetch)
+    types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")
+    fake = steps.add_parser("serve-fake", help="serve a fake of Energi Data Service on loopback until interrupted")
+    fake.set_defaults(step=serve_fake)
+    fake.add_argument("--port", type=int, default=8300)
+    fake.add_argument("--file", help="parquet file in the columns of a dataset (default: the demonstration)")
+    fake.add_argument("--seconds-between-requests", type=float, default=0.0, metavar="S", help="else 429")
+    fake.add_argument("--page-cap", type=int, metavar="ROWS", help="most rows in one answer")
     return parser
+
+
+def serve_fake(port: int, file: str | None, seconds_between_requests: float, page_cap: int | None) -> dict[str, int]:
+    """Serve a file, or the demonstration's last 60 days as published by now, in the API's form."""
+    from forecast_core.testing import EnergiDataService, demo_rows
+
+    def published(now: datetime) -> pl.DataFrame:
+        return demo_rows(floor_hour(now) - timedelta(days=60), floor_hour(now))(now)
+
+    name = extract.dataset(file).name if file else "ConsumptionDE35Hour"
+    service = EnergiDataService(
+        {name: pl.read_parquet(file) if file else published},
+        now=lambda: datetime.now(UTC),
+        page_cap=page_cap,
+        seconds_between_requests=seconds_between_requests,
+        port=port,
+    )
+    with service:
+        logging.getLogger(__name__).info("serving %s; interrupt to stop", service.url(name))
+        with contextlib.suppress(KeyboardInterrupt):
+            service.wait()
+    return {"requests": len(service.requests)}
 
 
 if __name__ == "__main__":

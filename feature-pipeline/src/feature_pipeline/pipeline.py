@@ -1,10 +1,10 @@
 """The feature pipeline: extract, transform, validate, load."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
@@ -17,6 +17,7 @@ from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
 
 logger = logging.getLogger(__name__)
+_FILE_TIME: Final = "%Y-%m-%dT%H"
 
 
 def run(
@@ -58,9 +59,43 @@ def run(
     reference = floor_hour(moment("export_end_reference_datetime", export_end_reference_datetime))
     delay, export = whole_number("days_delay", days_delay, least=0), whole_number("days_export", days_export, least=1)
     group_version = whole_number("feature_group_version", feature_group_version, least=1)
-    window, begun = Window.before(reference, days_delay=delay, days_export=export), perf_counter()
+    return load(
+        Window.before(reference, days_delay=delay, days_export=export),
+        known_at=reference,
+        url=url,
+        feature_group_version=group_version,
+        facts={"days_delay": delay, "days_export": export},
+        result_path=f"{reference:{_FILE_TIME}}.json",
+        dag_run_id=dag_run_id,
+        settings=settings,
+    )
 
-    extraction = extract(url, window, reference, settings=settings)
+
+def load(
+    window: Window,
+    *,
+    known_at: datetime,
+    url: str,
+    feature_group_version: int,
+    facts: Mapping[str, Any],
+    result_path: str,
+    dag_run_id: str | None,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Bring any window into the feature store as known at ``known_at``; see ``run`` for what it raises.
+
+    Args:
+        window: The hours to ask for.
+        known_at: A full hour.
+        url: As for ``run``.
+        feature_group_version: As for ``run``.
+        facts: More to record and return.
+        result_path: Where to keep the validation result, in the dataset's folder.
+        dag_run_id: As for ``run``.
+        settings: Where the store is.
+    """
+    begun = perf_counter()
+    extraction = extract(url, window, known_at, settings=settings)
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
     coverage = check_coverage(
@@ -73,34 +108,33 @@ def run(
     warnings = [*extraction.warnings, *coverage]
     begun = _took("transform", begun)
     dataset = extraction.dataset.name
-    result_path = _result_path(settings, dataset, reference)
-    validate(observations, window, dataset=extraction.dataset, result_path=result_path)
+    result = settings.root / "validation" / dataset / result_path
+    validate(observations, window, dataset=extraction.dataset, result_path=result)
     begun = _took("validate", begun)
 
-    facts: dict[str, Any] = {
-        "days_delay": delay,
-        "days_export": export,
+    recorded: dict[str, Any] = {
+        **facts,
         "url": url,
         "export_datetime_utc_start": window.start.strftime(DATETIME_FORMAT),
         "export_datetime_utc_end": window.end.strftime(DATETIME_FORMAT),
         "datetime_format": DATETIME_FORMAT,
         "num_unique_samples_per_time_series": hours_covered(observations),
-        "feature_group_version": group_version,
-        "reference_datetime": reference.strftime(DATETIME_FORMAT),
+        "feature_group_version": feature_group_version,
+        "reference_datetime": known_at.strftime(DATETIME_FORMAT),
         "dataset": dataset,
         "series": observations.select(SERIES).n_unique(),
         "missing_hours": missing_hours(observations, window, extraction.dataset),
         "warnings": warnings,
-        "validation_result": str(result_path),
+        "validation_result": str(result),
     }
     counts = FeatureStore(settings).ingest(
         observations,
         dataset=dataset,
-        feature_group_version=group_version,
+        feature_group_version=feature_group_version,
         window=window,
-        known_at=reference,
+        known_at=known_at,
         url=url,
-        record=facts,
+        record=recorded,
         made_by=made_by("feature-pipeline", dag_run_id=dag_run_id),
     )
     _took("load", begun)
@@ -111,11 +145,7 @@ def run(
     for warning in warnings:
         logger.warning("%s: %s", url, warning)
     stored = {"rows": counts.rows, "new": counts.new, "revised": counts.revised, "vanished": counts.vanished}
-    return {**facts, **stored, "conflicting": counts.conflicting}
-
-
-def _result_path(settings: Settings, dataset: str, reference: datetime) -> Path:
-    return settings.root / "validation" / dataset / f"{reference:%Y-%m-%dT%H}.json"
+    return {**recorded, **stored, "conflicting": counts.conflicting}
 
 
 def _took(step: str, begun: float) -> float:

@@ -3,13 +3,14 @@
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from feature_pipeline.datasets import Dataset
 from feature_pipeline.extract import demo, energi_data_service, file
 from feature_pipeline.extract.raw import Extraction
 from forecast_core.errors import SourceError
 from forecast_core.settings import Settings
 from forecast_core.window import Window
 
-__all__ = ["Extraction", "extract"]
+__all__ = ["Extraction", "dataset", "extract"]
 
 
 def extract(url: str, window: Window, known_at: datetime, *, settings: Settings) -> Extraction:
@@ -19,16 +20,36 @@ def extract(url: str, window: Window, known_at: datetime, *, settings: Settings)
         SourceError: If the scheme is unknown, or the source is absent or not in the expected form.
         SourceUnavailable: If the source does not answer.
     """
-    scheme = urlsplit(url).scheme.lower() if "://" in url else ""
-    match scheme:
+    match _scheme(url):
         case "demo":
             return demo.extract(url, window, known_at)
-        case "" | "file":
+        case "file":
             return file.extract(url, window)
-        case "http" | "https":
+        case _:
             return energi_data_service.extract(url, window, settings=settings)
-    raise SourceError(
-        f"the source's url has the unknown scheme {scheme}://; use demo://denmark, https://…/dataset/NAME, "
-        "or a path or file:// to a .csv or .parquet file.",
-        scheme=scheme,
-    )
+
+
+def dataset(url: str) -> Dataset:
+    """Return the dataset that the source at ``url`` has, without asking for any of its rows.
+
+    Raises:
+        SourceError: If the scheme is unknown, or the source is absent or of no known dataset.
+    """
+    match _scheme(url):
+        case "demo":
+            return demo.dataset(url)
+        case "file":
+            return file.dataset(url)
+        case _:
+            return energi_data_service.dataset(url)
+
+
+def _scheme(url: str) -> str:
+    scheme = urlsplit(url).scheme.lower() if "://" in url else "file"
+    if scheme not in ("demo", "file", "http", "https"):
+        raise SourceError(
+            f"the source's url has the unknown scheme {scheme}://; use demo://denmark, https://…/dataset/NAME, "
+            "or a path or file:// to a .csv or .parquet file.",
+            scheme=scheme,
+        )
+    return scheme

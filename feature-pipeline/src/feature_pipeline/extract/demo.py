@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from feature_pipeline.datasets import DEMO
+from feature_pipeline.datasets import DEMO, Dataset
 from feature_pipeline.extract.raw import Extraction
 from forecast_core import demo
 from forecast_core.errors import SourceError
@@ -13,14 +13,24 @@ from forecast_core.window import HOUR, Window
 URL: Final = "demo://denmark"
 
 
-def extract(url: str, window: Window, known_at: datetime) -> Extraction:
-    """Return what the demonstration had published for ``window`` by ``known_at``.
+def dataset(url: str) -> Dataset:
+    """Return the demonstration's dataset.
 
     Raises:
         SourceError: If ``url`` names another demonstration.
     """
     if url.rstrip("/") != URL:
         raise SourceError(f"{url} is not a demonstration that exists; use {URL}.", url=url)
+    return DEMO
+
+
+def extract(url: str, window: Window, known_at: datetime) -> Extraction:
+    """Return what the demonstration had published for ``window`` by ``known_at``.
+
+    Raises:
+        SourceError: If ``url`` names another demonstration.
+    """
+    dataset(url)
     published_until = known_at - HOUR
     extent = (demo.EPOCH, published_until) if published_until >= demo.EPOCH else None
     start = max(window.start, demo.EPOCH)

@@ -71,15 +71,24 @@ def extract(url: str, window: Window, *, settings: Settings, patience: Patience 
         SourceUnavailable: If the source does not answer after the attempts of ``patience``.
         StorageError: If the root folder cannot be written.
     """
-    dataset, patience = named(dataset_name(url)), patience or Patience()
+    asked, patience = dataset(url), patience or Patience()
     with connected(url, settings, patience) as ask:
         span = (window.start, window.end)
-        rows = pages.read(ask, dataset, span, page=patience.page, most_rows=patience.most_rows, source=url)
+        rows = pages.read(ask, asked, span, page=patience.page, most_rows=patience.most_rows, source=url)
         if rows.is_empty():
-            return Extraction(dataset, summed(rows, dataset, source=url)[0], _extent(ask, dataset, source=url))
+            return Extraction(asked, summed(rows, asked, source=url)[0], _extent(ask, asked, source=url))
     inside, warnings = _inside(rows, window, source=url)
-    frame, further = summed(inside, dataset, source=url)
-    return Extraction(dataset, frame, warnings=(*warnings, *further))
+    frame, further = summed(inside, asked, source=url)
+    return Extraction(asked, frame, warnings=(*warnings, *further))
+
+
+def dataset(url: str) -> Dataset:
+    """Return the dataset that ``url`` names.
+
+    Raises:
+        SourceError: If it has another form, or there is no entry for the dataset.
+    """
+    return named(dataset_name(url))
 
 
 def dataset_name(url: str) -> str:

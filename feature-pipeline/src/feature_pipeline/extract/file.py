@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from feature_pipeline.datasets import in_columns
+from feature_pipeline.datasets import Dataset, in_columns
 from feature_pipeline.extract.raw import Extraction, summed, typed
 from forecast_core.errors import SourceError
 from forecast_core.window import Window
@@ -35,6 +35,17 @@ def extract(url: str, window: Window) -> Extraction:
     return Extraction(dataset, rows, None if first is None else (first, last), warnings)
 
 
+def dataset(url: str) -> Dataset:
+    """Return the dataset of the file at ``url``, as its columns say.
+
+    Raises:
+        SourceError: If the file is absent, or not CSV or parquet in the columns of a dataset.
+    """
+    path = _path(url)
+    separator = ";" if path.suffix.lower() == ".csv" and ";" in _header(path) else ","
+    return in_columns(_read(path, separator=separator, rows=1).columns, source=f"the file {path}")
+
+
 def _path(url: str) -> Path:
     parts = urlsplit(url)
     if url.startswith("file://"):
@@ -61,13 +72,13 @@ def _header(path: Path) -> str:
         return file.readline().decode("utf-8-sig", errors="replace")
 
 
-def _read(path: Path, *, separator: str) -> pl.DataFrame:
-    """Read everything as it stands; text stays text."""
+def _read(path: Path, *, separator: str, rows: int | None = None) -> pl.DataFrame:
+    """Read everything, or the first rows, as it stands; text stays text."""
     try:
         if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, n_rows=rows)
         # Names and types are read as text, so that nothing is guessed from the first rows.
-        return pl.read_csv(path, separator=separator, infer_schema=False)
+        return pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise SourceError(

@@ -1,0 +1,57 @@
+"""What the codes of consumer types stand for: names in Danish and English, and the group above."""
+
+from typing import Final
+
+import polars as pl
+
+from forecast_core.errors import InvalidArgument
+from forecast_core.feature_store import keyed
+from forecast_core.feature_store.delta import Table
+from forecast_core.feature_store.places import table
+from forecast_core.settings import Settings
+
+CONSUMER_TYPES: Final = pl.Schema(
+    {
+        "consumer_type": pl.String(),
+        "name_da": pl.String(),
+        "name_en": pl.String(),
+        "group": pl.String(),
+        "group_name_da": pl.String(),
+        "group_name_en": pl.String(),
+    }
+)
+"""One row per code; what the source does not say is null."""
+
+_LIST: Final = "code_list"
+
+
+def write(settings: Settings, frame: pl.DataFrame, *, code_list: str) -> bool:
+    """Make ``frame`` (CONSUMER_TYPES) all that is known of a list of codes; return whether that is new.
+
+    Raises:
+        InvalidArgument: If there is no row, a code is missing or comes twice.
+        StorageError: If the store cannot be written now.
+    """
+    codes = frame["consumer_type"]
+    if frame.is_empty() or codes.null_count() or codes.is_duplicated().any():
+        raise InvalidArgument(
+            f"the code list {code_list} must have at least one code, and each of them once; {frame.height} rows with "
+            f"{codes.n_unique()} different codes came",
+            code_list=code_list,
+        )
+    rows = frame.match_to_schema(CONSUMER_TYPES).with_columns(pl.lit(code_list).alias(_LIST))
+    return keyed.replace(_table(settings), rows, key={_LIST: code_list})
+
+
+def read(settings: Settings, *, code_list: str) -> pl.DataFrame:
+    """Return CONSUMER_TYPES of a list of codes, sorted by code; no row if it was never fetched.
+
+    Raises:
+        StorageError: If the store cannot be read now.
+    """
+    found = _table(settings).collect(lambda rows: rows.filter(pl.col(_LIST) == code_list))
+    return found.select(CONSUMER_TYPES.names()).sort("consumer_type")
+
+
+def _table(settings: Settings) -> Table:
+    return table(settings, "consumer_types", schema=pl.Schema({_LIST: pl.String(), **CONSUMER_TYPES}))
