@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import FeatureStore, IngestCounts, revisions
+from forecast_core.feature_store import FeatureStore, IngestCounts, observations, revisions
 from forecast_core.schema import KEY, OBSERVATIONS, UTC_HOUR
 from forecast_core.settings import Settings
 from forecast_core.window import HOUR, Window
@@ -182,14 +182,23 @@ def read(store: FeatureStore, known_at: datetime) -> pl.DataFrame:
     return store.read(**GROUP, window=EVERYTHING, known_at=known_at)
 
 
-@given(st.lists(said(), min_size=1, max_size=5))
-@settings(max_examples=6, deadline=None, database=None)
-def test_the_stored_state_is_that_of_the_oracle_as_of_every_time(ingests: list[Said]) -> None:
-    with TemporaryDirectory() as root:
+MAINTAIN = "maintain"
+
+
+@given(st.lists(st.one_of(said(), said(), st.just(MAINTAIN)), min_size=2, max_size=7), st.sampled_from([2, 5, 1 << 21]))
+@settings(max_examples=8, deadline=None, database=None)
+def test_the_stored_state_is_that_of_the_oracle_as_of_every_time(events: list[Said | str], file_rows: int) -> None:
+    ingests = [each for each in events if isinstance(each, Said)]
+    with TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observations, "FILE_ROWS", file_rows)
         store = store_at(root)
-        for each in ingests:
-            ingest(store, each)
-        assert_as_of_every_time(store, ingests)
+        for each in (*events, *ingests[:1]):
+            if isinstance(each, Said):
+                ingest(store, each)
+            else:
+                store.maintain(keep=HOUR)
+        if ingests:
+            assert_as_of_every_time(store, ingests)
 
 
 def assert_as_of_every_time(store: FeatureStore, ingests: Sequence[Said]) -> None:
@@ -267,6 +276,21 @@ def test_of_a_value_and_its_absence_at_the_same_time_the_value_counts(*, marker_
         coverage=pl.DataFrame(schema=revisions.COVERAGE),
     )
     assert (counts, rows.height) == (IngestCounts(1, 0, 0, 0, 0), 0)
+
+
+def test_rows_that_say_nothing_any_more_are_dropped_by_maintenance(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    ingests = [one(TIMES[0], 1.0), one(TIMES[3], 7.0), one(TIMES[5], 2.0), one(TIMES[2], 7.0), one(TIMES[1], 7.0)]
+    for each in ingests:
+        ingest(store, each)
+    report = store.maintain(keep=HOUR)["observations/demo/v1"]
+    # Since the ingest at TIMES[1] came, 7.0 was no longer a change at TIMES[2] and TIMES[3].
+    assert report == {"files_before": 11, "files_after": 4, "files_deleted": 0, "rows_dropped": 4}
+    assert_as_of_every_time(store, ingests)
+    assert store.maintain(keep=HOUR)["observations/demo/v1"]["rows_dropped"] == 0
+    # What was implicit is still known: an ingest put in between does not change what was seen after it.
+    ingest(store, one(TIMES[4], 9.0))
+    assert_as_of_every_time(store, [*ingests, one(TIMES[4], 9.0)])
 
 
 def test_some_series_are_read_alone(tmp_path: Path) -> None:

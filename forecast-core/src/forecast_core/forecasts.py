@@ -3,13 +3,13 @@
 All tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
 """
 
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import polars as pl
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import checks, keyed
+from forecast_core.feature_store import checks, keyed, maintenance
 from forecast_core.feature_store.delta import Table
 from forecast_core.feature_store.places import table
 from forecast_core.schema import FORECASTS, KEY, UTC_HOUR
@@ -167,6 +167,17 @@ class ForecastArchive:
         conditions = _run_range(feature_view_version, reference_from, reference_until)
         frame = self._metrics.collect(lambda rows: rows.filter(*conditions).select(METRICS.names()))
         return frame.sort("reference_datetime", *_METRICS_KEY)
+
+    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
+        """Do for the archive what ``FeatureStore.maintain`` does for the store; the report is of the same form.
+
+        Raises:
+            InvalidArgument: If ``keep`` is less than an hour.
+        """
+        kept = maintenance.kept(keep)
+        tables = {"forecasts": self._forecasts, "monitoring": self._metrics}
+        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        return {name: done for name, done in report.items() if done is not None}
 
 
 def _dated_table(settings: Settings, name: str, schema: pl.Schema) -> Table:

@@ -91,7 +91,7 @@ class Table:
 
     def create(self) -> None:
         """Create the table if it does not exist; any number of processes may do so at once."""
-        if self._open() is None:
+        if self.open() is None:
             self._create()
 
     def snapshot(self) -> Snapshot | None:
@@ -101,7 +101,7 @@ class Table:
             FormatError: If an unknown version of this software wrote the table.
             StorageError: If the table cannot be read now.
         """
-        table = self._open()
+        table = self.open()
         return None if table is None else self._snapshot(table)
 
     def collect(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
@@ -127,7 +127,7 @@ class Table:
         deadline = time.monotonic() + PATIENCE_S
         tries = 0
         while tries < TRIES and time.monotonic() < deadline:
-            table = self._open() or self._create()
+            table = self.open() or self._create()
             with storage_errors(self.uri):
                 result, change = plan(self._snapshot(table))
                 if change is None or self._write(table, change):
@@ -141,7 +141,13 @@ class Table:
             tries=tries,
         )
 
-    def _open(self) -> DeltaTable | None:
+    def open(self) -> DeltaTable | None:
+        """Return the table at its newest version, or None if it does not exist.
+
+        Raises:
+            FormatError: If an unknown version of this software wrote the table.
+            StorageError: If the table cannot be read now.
+        """
         with storage_errors(self.uri):
             try:
                 table = _PlainPaths(self.uri, storage_options=self._options())
@@ -172,7 +178,7 @@ class Table:
                 )
             except DeltaError as error:  # Usually: another process has just created it.
                 refusal = error
-        table = self._open()
+        table = self.open()
         if table is None:
             raise StorageError(f"the table {self.uri} cannot be created: {refusal}", table=self.uri) from refusal
         return table
@@ -191,7 +197,7 @@ class Table:
             else:
                 write_deltalake(table, rows, mode="overwrite", predicate=change.replacing, commit_properties=once)
         except CommitFailedError:
-            newest = self._open()
+            newest = self.open()
             if newest is None or newest.version() <= planned_on:
                 raise  # Nobody was first: the commit failed for another reason.
             return False

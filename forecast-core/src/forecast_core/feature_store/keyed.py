@@ -36,7 +36,7 @@ def replace(
         if same_rows(stored.select(rows.columns).drop(makers), rows.drop(makers)):
             return False, None
         added = {} if ordinal is None else {ordinal: pl.lit(snapshot.version + 1, pl.Int64)}
-        return True, Change(rows.with_columns(**added), replacing=sql(key))
+        return True, Change(rows.with_columns(**added), replacing=None if stored.is_empty() else sql(key))
 
     return table.commit(plan)
 

@@ -74,11 +74,10 @@ def register(table: Table, dataset: TrainingDataset) -> TrainingDataset:
     """Return the dataset with its content's version: the one that this content has, or the next one."""
 
     def plan(snapshot: Snapshot) -> tuple[TrainingDataset, Change | None]:
-        stored = snapshot.rows.collect()
-        known = stored.filter(pl.col("content_hash") == dataset.content_hash)
+        known = snapshot.rows.filter(pl.col("content_hash") == dataset.content_hash).collect()
         if not known.is_empty():
             return _from_row(known), None
-        version = max(stored["version"].to_list(), default=0) + 1
+        version = (snapshot.rows.select(pl.col("version").max()).collect().item() or 0) + 1
         row = (
             version,
             dataset.content_hash,
