@@ -211,7 +211,7 @@ class Table:
 
 
 class _PlainPaths(DeltaTable):
-    """A table whose local files are named as the file system names them.
+    """A table whose files are named as the file system or the object store names them.
 
     delta-rs leaves the table's folder percent-encoded, and polars looks for a folder of that name: a store in
     ``/home/Søren/my store`` could be written and not be read.
@@ -219,10 +219,8 @@ class _PlainPaths(DeltaTable):
 
     def file_uris(self, *args: Any, **kwargs: Any) -> list[str]:
         """Return the paths, or for object stores the URIs, of the files."""
-        uris, encoded = super().file_uris(*args, **kwargs), self.table_uri.removeprefix("file://")
-        if encoded == self.table_uri:
-            return uris
-        return [uri.replace(encoded, unquote(encoded), 1) for uri in uris]
+        encoded = self.table_uri.removeprefix("file://")
+        return [uri.replace(encoded, unquote(encoded), 1) for uri in super().file_uris(*args, **kwargs)]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from forecast_core.feature_store.delta import Table
 from forecast_core.settings import Settings
 
 _REFUSED: Final = frozenset("%=[]^|\\")
+_SECRET: Final = ("secret", "password", "token", "access_key", "account_key", "sas", "service_account")
 
 
 def place(settings: Settings, *parts: str) -> str:
@@ -40,5 +41,16 @@ def place(settings: Settings, *parts: str) -> str:
 
 
 def table(settings: Settings, *parts: str, schema: pl.Schema, partition_by: tuple[str, ...] = ()) -> Table:
-    """Return a table in the store; nothing is opened yet."""
+    """Return a table in the store; nothing is opened yet.
+
+    Raises:
+        InvalidArgument: If a local path cannot be used, or a secret is among ``settings.storage_options``.
+    """
+    secrets = [name for name in settings.storage_options or {} if any(part in name.lower() for part in _SECRET)]
+    if secrets:
+        raise InvalidArgument(
+            f"storage options are written to logs and hold no secrets, but here are {', '.join(sorted(secrets))}: "
+            "set them in the environment by the object store's own names, e.g. AWS_SECRET_ACCESS_KEY",
+            options=sorted(secrets),
+        )
     return Table(place(settings, *parts), schema, partition_by, settings.storage_options)
