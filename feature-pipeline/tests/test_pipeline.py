@@ -200,9 +200,10 @@ def test_a_broken_promise_stops_the_load_and_names_the_rows(
     alteration, message = ALTERATIONS[name]
     with pytest.raises(ValidationError, match=message) as caught:
         pipeline.run(REFERENCE, 15, 1, archive(rows.with_columns(alteration)), settings=settings)
-    (kept,) = files(settings.root)
+    (kept,) = settings.root.rglob("validation/*/2023-02-04T16.json")
     assert json.loads(kept.read_text())["success"] is False
     assert str(kept) in str(caught.value)
+    assert not (Path(settings.store) / "observations").exists()
 
 
 def test_two_values_for_one_key_stop_the_load_and_both_are_named(
@@ -214,7 +215,7 @@ def test_two_values_for_one_key_stop_the_load_and_both_are_named(
     )
     with pytest.raises(ValidationError, match=message):
         pipeline.run(REFERENCE, 15, 1, archive(twice), settings=settings)
-    assert not Path(settings.store).exists()
+    assert not (Path(settings.store) / "observations").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from feature_pipeline import consumer_types, extract, feature_view, maintenance, pipeline
+from feature_pipeline import consumer_types, extract, feature_view, pipeline, quarantine
 from feature_pipeline.history import import_history
 from forecast_core.program import run_step
 from forecast_core.window import floor_hour
@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     steps = parser.add_subparsers(required=True, metavar="STEP")
     run = steps.add_parser("run", help="extract, transform, validate and store a window of observations")
     run.set_defaults(step=pipeline.run)
-    # The only place in this distribution where the clock is read.
+    # This file is the only place in this distribution where the clock is read.
     run.add_argument(
         "--reference",
         dest="export_end_reference_datetime",
@@ -58,9 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     history.add_argument("--chunk-days", default=30, metavar="N", help="days that are asked for and stored at once")
     history.add_argument("--feature-group-version", default=1, metavar="N")
-    maintain = steps.add_parser("maintain", help="keep the tables fast and small; to be run once a day")
-    maintain.set_defaults(step=maintenance.run)
-    maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")
     types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
     types.set_defaults(step=consumer_types.fetch)
     types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")
@@ -70,7 +67,31 @@ def _parser() -> argparse.ArgumentParser:
     fake.add_argument("--file", help="parquet file in the columns of a dataset (default: the demonstration)")
     fake.add_argument("--seconds-between-requests", type=float, default=0.0, metavar="S", help="else 429")
     fake.add_argument("--page-cap", type=int, metavar="ROWS", help="most rows in one answer")
+    _add_quarantine(steps.add_parser("quarantine", help="see what broke an expectation; accept what is right"))
     return parser
+
+
+def _add_quarantine(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    show = steps.add_parser("list", help="what is in quarantine, newest last: counts, and the first 200 rows")
+    show.set_defaults(step=quarantine.show)
+    show.add_argument("--dataset", help="only of this dataset")
+    show.add_argument("--feature-group-version", metavar="N", help="only of this version")
+    show.add_argument("--accepted", action="store_true", help="also what was accepted")
+    release = steps.add_parser("release", help="accept rows: the same values no longer stop or warn in later runs")
+    release.set_defaults(step=quarantine.release)
+    release.add_argument("--dataset", required=True)
+    release.add_argument("--feature-group-version", default=1, metavar="N")
+    release.add_argument("--note", required=True, help="why the values are right")
+    release.add_argument(
+        "--when", dest="accepted_at", default=datetime.now(UTC), metavar="TIME", help="of the decision (default: now)"
+    )
+    for each in (show, release):
+        each.add_argument("--reference", dest="reference_datetime", metavar="TIME", help="only of the run at this time")
+        each.add_argument("--expectation", metavar="NAME", help="only what breaks this expectation")
+        each.add_argument("--series", nargs="+", default=(), metavar="AREA/TYPE", help="only these series")
+        each.add_argument("--from", dest="start_datetime", metavar="TIME", help="only hours from this one on")
+        each.add_argument("--to", dest="end_datetime", metavar="TIME", help="only hours before this one")
 
 
 def serve_fake(port: int, file: str | None, seconds_between_requests: float, page_cap: int | None) -> dict[str, int]:

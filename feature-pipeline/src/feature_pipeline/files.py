@@ -15,12 +15,21 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         StorageError: If the file cannot be written (disk full, no permission).
     """
+    write_text(path, json.dumps(content, indent=1, sort_keys=True))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write ``content`` to ``path`` in UTF-8; a reader sees the file as it was before, or whole.
+
+    Raises:
+        StorageError: If the file cannot be written (disk full, no permission).
+    """
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, sort_keys=True)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

@@ -32,7 +32,8 @@ def run(
 ) -> dict[str, Any]:
     """Bring the window [reference - delay - export, reference - delay) from a source into the feature store.
 
-    The same arguments again change nothing. On an error nothing is stored but the result of a failed validation.
+    The same arguments again change nothing. On an error nothing is stored but the result of a failed validation
+    and, in quarantine, the rows that failed it.
 
     Args:
         export_end_reference_datetime: Reference time of the run, floored to the hour; naive is UTC, text is ISO.
@@ -44,8 +45,8 @@ def run(
         settings: Where the store is; default from the environment.
 
     Returns:
-        Plain JSON: the arguments, the window, counts of what was stored and what is missing, warnings, and the path
-        of the validation result. Times are text in UTC.
+        Plain JSON: the arguments, the window, counts of what was stored, of what is missing and of what is odd,
+        warnings, and the paths of the validation result. Times are text in UTC.
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
@@ -105,11 +106,18 @@ def load(
         extent=extraction.extent,
         minimum_share=settings.minimum_window_share,
     )
-    warnings = [*extraction.warnings, *coverage]
     begun = _took("transform", begun)
     dataset = extraction.dataset.name
-    result = settings.root / "validation" / dataset / result_path
-    validate(observations, window, dataset=extraction.dataset, result_path=result)
+    verdict = validate(
+        observations,
+        window,
+        dataset=extraction.dataset,
+        feature_group_version=feature_group_version,
+        known_at=known_at,
+        result_path=settings.root / "validation" / dataset / result_path,
+        settings=settings,
+    )
+    warnings = [*extraction.warnings, *coverage, *verdict.warnings]
     begun = _took("validate", begun)
 
     recorded: dict[str, Any] = {
@@ -125,7 +133,10 @@ def load(
         "series": observations.select(SERIES).n_unique(),
         "missing_hours": missing_hours(observations, window, extraction.dataset),
         "warnings": warnings,
-        "validation_result": str(result),
+        "validation_warnings": verdict.counts,
+        "quarantined": verdict.quarantined,
+        "validation_result": str(verdict.result),
+        "validation_page": str(verdict.page),
     }
     counts = FeatureStore(settings).ingest(
         observations,
