@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from batch_prediction_pipeline import batch, lineage
-from feature_pipeline import feature_view, pipeline
+from feature_pipeline import feature_view, maintenance, pipeline
 from forecast_core import demo
 from forecast_core.errors import InvalidArgument, NotFoundError
 from forecast_core.feature_store import FeatureStore
@@ -176,6 +176,16 @@ def test_revisions_that_come_later_change_nothing_of_what_is_made_again(copied: 
     frame.write_parquet(tmp_path / ARCHIVE)
     features = pipeline.run(later, 21, DAYS, str(tmp_path / ARCHIVE), settings=copied)
     assert features["revised"] > 1000
+    assert recreate(copied, reference_datetime=HOURS[2])["same"]
+    assert trace(copied, **of(HOURS[2])) == recorded
+
+
+def test_maintenance_changes_nothing_of_what_is_made_again(copied: Settings) -> None:
+    recorded = trace(copied, **of(HOURS[2]))
+    # Once more, so that what the first one took out of the tables is seen to be of no use.
+    reports = [maintenance.run(keep_days=1, settings=copied) for _ in range(2)]
+    assert reports[0]["tables"]["forecast_runs"]["files_after"] < reports[0]["tables"]["forecast_runs"]["files_before"]
+    assert FeatureStore(copied).maintain(keep=HOUR)
     assert recreate(copied, reference_datetime=HOURS[2])["same"]
     assert trace(copied, **of(HOURS[2])) == recorded
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from feature_pipeline import consumer_types, extract, feature_view, pipeline, quarantine
+from feature_pipeline import consumer_types, extract, feature_view, maintenance, pipeline, quarantine
 from feature_pipeline.history import import_history
 from forecast_core.program import run_step
 from forecast_core.window import floor_hour
@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     history.add_argument("--chunk-days", default=30, metavar="N", help="days that are asked for and stored at once")
     history.add_argument("--feature-group-version", default=1, metavar="N")
+    maintain = steps.add_parser("maintain", help="keep the tables fast and small; to be run once a day")
+    maintain.set_defaults(step=maintenance.run)
+    maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")
     types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
     types.set_defaults(step=consumer_types.fetch)
     types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")

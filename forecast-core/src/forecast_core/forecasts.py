@@ -175,7 +175,7 @@ class ForecastArchive:
             InvalidArgument: If ``keep`` is less than an hour.
         """
         kept = maintenance.kept(keep)
-        tables = {"forecasts": self._forecasts, "monitoring": self._metrics}
+        tables = {"forecasts": self._forecasts, "forecast_runs": self._runs, "monitoring": self._metrics}
         report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
         return {name: done for name, done in report.items() if done is not None}
 

@@ -1,0 +1,130 @@
+"""What stands beside a result: digests that see every bit, code by its content, the run that made it first."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from forecast_core.errors import InvalidArgument
+from forecast_core.feature_store import FeatureStore
+from forecast_core.forecasts import RUNS, ForecastArchive
+from forecast_core.provenance import installed_code, made_by
+from forecast_core.provenance.code import differences
+from forecast_core.provenance.digests import of_files, of_frame
+from forecast_core.schema import OBSERVATIONS
+from forecast_core.settings import Settings
+from forecast_core.window import HOUR, Window
+
+REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
+FRAME = pl.DataFrame(
+    {"area": ["DK1", "DK2"], "hour": [REFERENCE, REFERENCE + HOUR], "n": [1, 2], "kwh": [1.5, 0.0]},
+    schema_overrides={"hour": pl.Datetime("us", "UTC")},
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pl.col("kwh").neg(),
+        pl.col("n") + 1,
+        pl.col("hour") + timedelta(microseconds=1),
+        pl.Series("area", ["DK1D", "K2"]),
+        pl.col("kwh").alias("other"),
+    ],
+    ids=["the sign of a zero", "a number", "a microsecond", "where one text ends", "a column more"],
+)
+def test_a_frames_digest_sees(change: pl.Expr) -> None:
+    assert of_frame(FRAME.clone()) == of_frame(FRAME)
+    assert of_frame(FRAME.with_columns(change)) != of_frame(FRAME)
+    assert of_frame(FRAME.reverse()) != of_frame(FRAME)
+
+
+def test_a_frames_digest_is_the_same_everywhere_and_for_ever() -> None:
+    assert of_frame(FRAME) == "88d9b66dda24d825a0f4e65105a232b38df8e7b688d2d4b3ebd39964d346f916"
+
+
+def test_files_are_named_by_their_path_and_content(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("x")
+    [(name, digest)] = of_files(tmp_path).items()
+    assert name == "deep/a.txt"
+    assert digest == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+
+def test_the_installed_code_is_named_by_version_and_content_and_equals_itself() -> None:
+    code = installed_code()
+    assert set(code["packages"]) == {"forecast-core"}
+    assert len(code["packages"]["forecast-core"]["sha256"]) == 64
+    assert {"python", "polars", "numpy"} <= set(code["libraries"])
+    assert differences(code) == []
+    assert differences(json.loads(json.dumps(code))) == []
+
+
+def test_other_code_is_said_in_words() -> None:
+    code = deepcopy(installed_code())
+    code["libraries"]["numpy"] = "1.0"
+    code["packages"]["forecast-core"]["sha256"] = "0"
+    # A pipeline that is not installed decides nothing about the numbers.
+    code["packages"]["no-such-pipeline"] = {"version": "1.0.0", "sha256": "0"}
+    content, numpy = differences(code)
+    assert content.endswith("made it, with other content than what is installed")
+    assert numpy.startswith("numpy 1.0 made it, ")
+    assert differences(None) == ["the code that made it was not recorded"]
+    code["packages"]["forecast-core"]["version"] = "0.1"
+    assert differences(code)[0].startswith("forecast-core 0.1 made it, ")
+
+
+def run(**values: object) -> pl.DataFrame:
+    facts = {
+        "reference_datetime": REFERENCE,
+        "feature_view_version": 1,
+        "training_dataset_version": 1,
+        "model_version": 1,
+        "fh": 24,
+        "window_start": REFERENCE - 48 * HOUR,
+        "window_end": REFERENCE,
+        "history_rows": 48,
+        "history_series": 1,
+        "history_hash": "a",
+        "forecasts": 24,
+        "forecasts_hash": "b",
+        "made_by": json.dumps(made_by(dag_run_id="first")),
+    }
+    return pl.DataFrame([facts | values], schema=RUNS)
+
+
+def test_a_runs_facts_keep_who_made_them_first_until_they_are_other_facts(tmp_path: Path) -> None:
+    archive = ForecastArchive(Settings(root_dir=tmp_path))
+    assert archive.read_runs().is_empty()
+    archive.write_run(run())
+    archive.write_run(run(made_by=json.dumps({"dag_run_id": "second"})))
+    assert archive.read_runs().equals(run())
+    assert DeltaTable(str(tmp_path / "store" / "forecast_runs")).version() == 1
+    other = run(model_version=2, made_by=json.dumps({"dag_run_id": "third"}))
+    archive.write_run(other)
+    archive.write_run(run(feature_view_version=2))
+    assert archive.read_runs(feature_view_version=1).equals(other)
+    assert archive.read_runs(reference_from=REFERENCE + HOUR).is_empty()
+
+
+def test_facts_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="1 rows have no history_hash"):
+        ForecastArchive(Settings(root_dir=tmp_path)).write_run(run(history_hash=None))
+
+
+def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(tmp_path: Path) -> None:
+    store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
+    frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
+    named = {"dataset": "d", "feature_group_version": 1, "window": window, "url": "demo://", "record": {}}
+    store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "first"})
+    store.ingest(frame, **named, known_at=REFERENCE, made_by={"dag_run_id": "late"})
+    store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "again"})
+    assert [ingest.made_by["dag_run_id"] for ingest in store.ingests()] == ["late", "first"]
+    assert [ingest.counts.new for ingest in store.ingests()] == [1, 1]
+    more = pl.concat([frame, frame.with_columns(pl.col("datetime_utc") + HOUR)])
+    store.ingest(more, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "with more"})
+    assert store.ingests()[1].made_by == {"dag_run_id": "with more"}
