@@ -1,4 +1,4 @@
-"""The DAG file: what users and operators rely on, read off the file by Airflow itself."""
+"""The DAG files: what users and operators rely on, read off the files by Airflow itself."""
 
 import json
 import subprocess
@@ -11,15 +11,15 @@ from tests.stack import REPOSITORY, Stack
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 READ_DAG = """
-import json, sys, time
+import importlib, json, sys, time
 import airflow.sdk, airflow.providers.standard.operators.empty
 import airflow.providers.standard.decorators.python_virtualenv
 before = set(sys.modules)
 sys.path.insert(0, sys.argv[1])
 started = time.process_time()
-import ml_pipeline_dag
+module = importlib.import_module(f"{sys.argv[2]}_dag")
 seconds = time.process_time() - started
-dag = ml_pipeline_dag.ml_pipeline()
+dag = getattr(module, sys.argv[2])()
 print("RESULT" + json.dumps({
     "seconds": seconds,
     "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
@@ -33,25 +33,35 @@ print("RESULT" + json.dumps({
     "labels": sorted(info["label"] for edges in dag.edge_info.values() for info in edges.values()),
     "dag": {
         "catchup": dag.catchup, "active": dag.max_active_runs, "tags": sorted(dag.tags), "schedule": str(dag.schedule),
+        "paused at first": dag.is_paused_upon_creation,
     },
 }))
 """
 
 
-@pytest.fixture(scope="module")
-def facts(stack: Stack) -> dict[str, Any]:
-    command = [stack.program("airflow", "python"), "-c", READ_DAG, REPOSITORY / "airflow" / "dags"]
+def read(stack: Stack, name: str) -> dict[str, Any]:
+    command = [stack.program("airflow", "python"), "-c", READ_DAG, REPOSITORY / "airflow" / "dags", name]
     done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     decoded: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
     return decoded
 
 
-def test_the_dag_parses_fast_and_imports_no_pipeline(facts: dict[str, Any]) -> None:
-    assert facts["seconds"] < 0.5
-    assert not {"feature_pipeline", "training_pipeline", "batch_prediction_pipeline", "forecast_core", "polars"} & set(
-        facts["imported"]
-    )
+@pytest.fixture(scope="module")
+def facts(stack: Stack) -> dict[str, Any]:
+    return read(stack, "ml_pipeline")
+
+
+@pytest.fixture(scope="module")
+def maintenance(stack: Stack) -> dict[str, Any]:
+    return read(stack, "ml_pipeline_maintenance")
+
+
+def test_the_dags_parse_fast_and_import_no_pipeline(facts: dict[str, Any], maintenance: dict[str, Any]) -> None:
+    ours = {"feature_pipeline", "training_pipeline", "batch_prediction_pipeline", "forecast_core", "polars"}
+    for dag in (facts, maintenance):
+        assert dag["seconds"] < 0.5
+        assert not ours & set(dag["imported"])
 
 
 def test_the_tasks_stand_in_the_promised_order(facts: dict[str, Any]) -> None:
@@ -89,6 +99,7 @@ def test_the_dag_is_hourly_and_runs_one_at_a_time(facts: dict[str, Any]) -> None
         "active": 1,
         "tags": ["batch-prediction", "feature-engineering", "model-training"],
         "schedule": "@hourly",
+        "paused at first": None,
     }
 
 
@@ -106,6 +117,23 @@ def test_every_pipeline_task_is_pinned_cached_limited_and_retried(facts: dict[st
         assert task["cached"]
         assert task["limit"]
         assert task["retries"] == 2
+
+
+def test_the_run_is_named_to_every_task_that_records_it(facts: dict[str, Any]) -> None:
+    told = {name for name, task in facts["tasks"].items() if task["arguments"].get("dag_run_id") == "{{ run_id }}"}
+    assert told == {"run_feature_pipeline", "train_from_best_config", "batch_predict"}
+
+
+def test_maintenance_is_daily_by_itself_one_at_a_time_and_its_first_run_waits(maintenance: dict[str, Any]) -> None:
+    dag = maintenance["dag"]
+    assert (dag["catchup"], dag["active"], dag["paused at first"]) == (False, 1, False)
+    assert "'30 11 * * *'" in dag["schedule"]
+    assert "run_immediately=datetime.timedelta(0)" in dag["schedule"]
+    tasks = maintenance["tasks"]
+    assert set(tasks) == {"maintain_tables", "prune_task_environments"}
+    assert tasks["maintain_tables"]["requirements"] == ["feature-pipeline=={{ var.value.ml_pipeline_version }}"]
+    assert tasks["maintain_tables"]["cached"]
+    assert all(task["limit"] and task["retries"] == 2 for task in tasks.values())
 
 
 def test_variables_and_the_reference_time_are_read_when_a_task_runs(facts: dict[str, Any]) -> None:

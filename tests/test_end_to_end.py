@@ -157,6 +157,39 @@ def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack
     assert seen[0][0].equals(forecasts(alone, hours[0]))
 
 
+def test_a_forecast_leads_back_to_the_runs_of_the_dag_and_is_made_again_by_the_installed_wheels(stack: Stack) -> None:
+    archived = ForecastArchive(settings_of(stack)).read(feature_view_version=1).row(0, named=True)
+    options = ["--area", archived["area"], "--consumer-type", archived["consumer_type"]]
+    options += [
+        "--hour",
+        archived["datetime_utc"].isoformat(),
+        "--reference",
+        archived["reference_datetime"].isoformat(),
+    ]
+    command = [stack.program("pipelines", "python"), "-m", "batch_prediction_pipeline", "lineage", *options]
+    done = subprocess.run([*command, "--recreate", "--json"], env=stack.environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    runs = stack.api.get("/api/v2/dags/ml_pipeline/dagRuns").json()["dag_runs"]
+    [run] = {found[part]["dag_run_id"] for part in ("run", "model")} | {found["ingests"]["of_run"]["dag_run_id"]}
+    assert run in {each["dag_run_id"] for each in runs}
+    assert found["recreated"]["same"]
+    assert found["recreated"]["code"] == {"model": [], "forecasts": []}
+
+
+def test_maintenance_runs_beside_the_pipeline_and_leaves_every_forecast_as_it_was(stack: Stack) -> None:
+    before = ForecastArchive(settings_of(stack)).read(feature_view_version=1)
+    assert not stack.api.get("/api/v2/dags/ml_pipeline_maintenance").json()["is_paused"]
+    run = trigger(stack, "ml_pipeline_maintenance", None)
+    assert wait(stack, "ml_pipeline_maintenance", run) == "success"
+    path = f"/api/v2/dags/ml_pipeline_maintenance/dagRuns/{run}/taskInstances/maintain_tables/xcomEntries/tables"
+    tables = str(stack.api.get(path).json()["value"])
+    for name in ("forecasts", "forecast_runs", "ingests", "observations/demo-denmark/v1"):
+        assert f"'{name}'" in tables or f'"{name}"' in tables
+    after = ForecastArchive(settings_of(stack)).read(feature_view_version=1)
+    assert after.join(before, on=after.columns, how="semi").height == before.height
+
+
 @pytest.fixture(scope="session")
 def users_run(stack: Stack) -> tuple[str, datetime]:
     """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.

@@ -5,35 +5,12 @@ and kept. Nothing of a pipeline is imported here, and Variables are read when a 
 """
 
 import logging
-import os
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Context, Label, RetryDecision, RetryPolicy, TriggerRule, dag, task
+from airflow.sdk import Context, Label, TriggerRule, dag, task
 
-ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
-
-# What the pipelines say at the end of an error that running again cannot mend (forecast_core.errors.InputError).
-NOT_WORTH_A_RETRY = "running again will not help]"
-
-
-class RetryUnlessInputIsWrong(RetryPolicy):
-    """Fail at once on bad input; leave every other failure to the task's own retries."""
-
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
-    ) -> RetryDecision:
-        """Decide by what the pipeline said of its error; its type does not leave the task's environment."""
-        if NOT_WORTH_A_RETRY in str(exception):
-            return RetryDecision.fail(reason="the input is wrong")
-        return RetryDecision.default()
-
-    def serialize(self) -> dict[str, Any]:
-        """There is nothing to keep."""
-        return {}
+from pipeline_tasks import RETRIES, pipeline_task
 
 
 def report_failure(context: Context) -> None:
@@ -52,28 +29,13 @@ def report_failure(context: Context) -> None:
     )
 
 
-def pipeline_task(distribution: str, function: Callable[..., Any], *, limit: timedelta, **options: Any) -> Any:
-    """Make ``function`` a task that runs in the environment of ``distribution`` at the deployed version.
-
-    Called as a function, not as a decorator: Airflow ships the function's source to the other environment and strips
-    only its own decorators from it.
-    """
-    decorate = task.virtualenv(
-        requirements=[f"{distribution}=={{{{ var.value.ml_pipeline_version }}}}"],
-        # Every other package as locked. The lock's digest is the Variable python_virtualenv_operator_cache_key, so that
-        # an environment is made anew when the version or the lock changes.
-        pip_install_options=["--constraint", str(ROOT / "deployed" / "constraints.txt")],
-        venv_cache_path=ROOT / "task-environments",
-        system_site_packages=False,
-        expect_airflow=False,
-        execution_timeout=limit,
-        **options,
-    )
-    return decorate(function)
-
-
 def _run_feature_pipeline(
-    export_end_reference_datetime: str, days_delay: str, days_export: str, url: str, feature_group_version: str
+    export_end_reference_datetime: str,
+    days_delay: str,
+    days_export: str,
+    url: str,
+    feature_group_version: str,
+    dag_run_id: str,
 ) -> dict:
     from feature_pipeline import pipeline
 
@@ -83,6 +45,7 @@ def _run_feature_pipeline(
         days_export=days_export,
         url=url,
         feature_group_version=feature_group_version,
+        dag_run_id=dag_run_id,
     )
 
 
@@ -115,7 +78,7 @@ def _upload_best_config(tuning: dict) -> dict:
     return best_config.upload(sweep_id=tuning["sweep_id"])
 
 
-def _train_from_best_config(view: dict) -> dict:
+def _train_from_best_config(view: dict, dag_run_id: str) -> dict:
     from training_pipeline import train
 
     return train.from_best_config(
@@ -123,6 +86,7 @@ def _train_from_best_config(view: dict) -> dict:
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
+        dag_run_id=dag_run_id,
     )
 
 
@@ -135,7 +99,7 @@ def _compute_monitoring(features: dict, view: dict) -> dict:
     )
 
 
-def _batch_predict(features: dict, view: dict, model: dict) -> dict:
+def _batch_predict(features: dict, view: dict, model: dict, dag_run_id: str) -> dict:
     from batch_prediction_pipeline import batch
 
     return batch.predict(
@@ -145,6 +109,7 @@ def _batch_predict(features: dict, view: dict, model: dict) -> dict:
         start_datetime=features["export_datetime_utc_start"],
         end_datetime=features["export_datetime_utc_end"],
         reference_datetime=features["reference_datetime"],
+        dag_run_id=dag_run_id,
     )
 
 
@@ -156,14 +121,7 @@ def _batch_predict(features: dict, view: dict, model: dict) -> dict:
     max_active_runs=1,
     tags=["feature-engineering", "model-training", "batch-prediction"],
     doc_md=__doc__,
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": RetryUnlessInputIsWrong(),
-        "on_failure_callback": report_failure,
-    },
+    default_args={**RETRIES, "on_failure_callback": report_failure},
 )
 def ml_pipeline() -> None:
     """Wire the tasks; DESIGN: features >> view >> (tuning or not) >> training >> monitoring >> forecasts."""
@@ -200,6 +158,8 @@ def ml_pipeline() -> None:
         wanted = should_run.strip().lower() in {"true", "1", "yes"}
         return "branch_run_hyperparameter_tuning" if wanted else "branch_skip_hyperparameter_tuning"
 
+    # Recorded beside what a task makes, so that one finds the run from a forecast.
+    dag_run_id = "{{ run_id }}"
     features = run_feature_pipeline(
         # A run triggered without a logical date takes the moment it was allowed to start; both are UTC.
         export_end_reference_datetime="{{ (dag_run.logical_date or dag_run.run_after).strftime('%Y-%m-%d %H:%M') }}",
@@ -207,6 +167,7 @@ def ml_pipeline() -> None:
         days_export="{{ var.value.get('ml_pipeline_days_export', '30') }}",
         url="{{ var.value.get('ml_pipeline_url', 'demo://denmark') }}",
         feature_group_version="{{ var.value.get('ml_pipeline_feature_group_version', '1') }}",
+        dag_run_id=dag_run_id,
     )
     view = create_feature_view(features)
     decision = branch("{{ var.value.get('ml_pipeline_should_run_hyperparameter_tuning', 'False') }}")
@@ -214,9 +175,9 @@ def ml_pipeline() -> None:
     skip_branch = EmptyOperator(task_id="branch_skip_hyperparameter_tuning")
     tuning = run_hyperparameter_tuning(view)
     uploaded = upload_best_config(tuning)
-    model = train_from_best_config(view)
+    model = train_from_best_config(view, dag_run_id)
     metrics = compute_monitoring(features, view)
-    forecasts = batch_predict(features, view, model)
+    forecasts = batch_predict(features, view, model, dag_run_id)
 
     view >> decision
     decision >> Label("Run HPO") >> run_branch >> tuning >> uploaded >> model
