@@ -1,7 +1,8 @@
 """The HTTP client against a server on loopback that behaves as the API does, well and badly."""
 
 import logging
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -348,27 +349,32 @@ def test_the_pace_holds_from_request_to_request_and_from_run_to_run(
     assert [round(wait) for wait in waits] in ([60, 8, 60], [59, 8, 60])
 
 
-def test_two_that_ask_at_once_never_overlap_and_keep_the_pace(
-    rows: pl.DataFrame, settings: Settings, window: Window
+ASK = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from feature_pipeline.extract.energi_data_service import Patience, extract
+from forecast_core.settings import Settings
+from forecast_core.window import Window
+url, root, start, end = sys.argv[1:]
+settings = Settings(root_dir=Path(root), source_seconds_between_requests=0.2)
+window = Window(datetime.fromisoformat(start), datetime.fromisoformat(end))
+print(extract(url, window, settings=settings, patience=Patience(page=900)).frame.height)
+"""
+
+
+def test_processes_that_ask_at_once_never_overlap_and_keep_the_pace(
+    api: EnergiDataService, rows: pl.DataFrame, settings: Settings, window: Window
 ) -> None:
-    paced = settings.model_copy(update={"source_seconds_between_requests": 0.2})
-    with EnergiDataService({DATASET: rows}) as api:
-        api.faults = [faults.slow(0.05)] * 9
-        url, patience, heights = api.url(DATASET), Patience(page=900), []
-
-        def ask() -> None:
-            heights.append(extract(url, window, settings=paced, patience=patience).frame.height)
-
-        threads = [threading.Thread(target=ask) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert heights == [rows.height] * 3
-        assert api.most_at_once == 1
-        times = [request.arrived for request in api.requests]
-        assert len(times) == 9
-        assert min(later - earlier for earlier, later in pairwise(times)) > 0.15
+    api.faults = [faults.slow(0.05)] * 6
+    arguments = [api.url(DATASET), str(settings.root), window.start.isoformat(), window.end.isoformat()]
+    command = [sys.executable, "-c", ASK, *arguments]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0] for process in processes] == [f"{rows.height}\n"] * 2
+    assert api.most_at_once == 1
+    times = [request.arrived for request in api.requests]
+    assert len(times) == 6
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.15
 
 
 def test_a_server_that_limits_the_rate_is_never_asked_too_soon(
