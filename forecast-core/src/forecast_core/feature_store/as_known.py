@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from forecast_core.feature_store import observations, revisions, series
+from forecast_core.feature_store import grid, observations, revisions, series
 from forecast_core.feature_store.delta import Snapshot
 from forecast_core.schema import OBSERVATIONS, UTC_HOUR
 from forecast_core.window import HOUR, Window
@@ -20,8 +20,6 @@ from forecast_core.window import HOUR, Window
 _BATCH_ROWS: Final = 1 << 22
 _SPARSE: Final = 8
 """Places per row from which on sorting needs less memory than a grid."""
-
-_HOUR_US: Final = 3_600_000_000
 _NEVER: Final = np.iinfo(np.int64).min
 
 
@@ -60,13 +58,11 @@ def _grid(
     row_of[known["series"].to_numpy()] = np.arange(known.height) * window.hours
     values = np.full(known.height * window.hours, np.nan)
     since = None if changes.is_empty() else np.full(values.size, _NEVER)
-    begin = int(window.start.timestamp()) * 1_000_000
     for paths in (*_batches(firsts), *_batches(changes)):
         rows = snapshot.scan(paths, revisions.REVISIONS).filter(condition).collect()
         if since is not None:
             rows = rows.sort("known_at")  # Of several rows for one place, numpy keeps the last.
-        hours = (rows["datetime_utc"].to_physical().to_numpy() - begin) // _HOUR_US
-        places = row_of[rows["series"].to_numpy()] + hours
+        places = row_of[rows["series"].to_numpy()] + grid.hour_numbers(rows, window)
         given = rows["energy_consumption"].to_numpy()
         if since is not None:
             known_at = rows["known_at"].to_physical().to_numpy()

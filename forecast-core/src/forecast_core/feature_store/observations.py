@@ -14,6 +14,7 @@ parts of files, by their bounds. Why: docs/decisions/0003-observations-as-change
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -21,7 +22,7 @@ import numpy as np
 import polars as pl
 from deltalake.transaction import AddAction
 
-from forecast_core.feature_store import revisions, series
+from forecast_core.feature_store import grid, revisions, series
 from forecast_core.feature_store.delta import Snapshot, Table
 from forecast_core.feature_store.files import FileChange
 from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
@@ -49,14 +50,17 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
                 _within(scan(snapshot, files_of(files, kind, window=part)), part).collect()
                 for kind in ("first", "change")
             )
+            asked_for = _within(values.lazy(), part).collect()
+            same, stays = grid.settled(asked_for, firsts, changes, window=part, known_at=known_at)
+            firsts = firsts.filter(~stays)
             some, rows = revisions.plan(
-                _within(values.lazy(), part).collect(),
+                asked_for.filter(~same),
                 window=part,
                 known_at=known_at,
                 stored=pl.concat([firsts, changes]),
                 coverage=coverage,
             )
-            counts += some
+            counts += replace(some, rows=asked_for.height)
             # A row for a later ingest follows one of this ingest: only the latter can be the first of its key.
             mine = pl.col("known_at") == known_at
             writer.add("first", rows.filter(mine).join(firsts, on=revisions.KEY, how="anti"))
@@ -174,8 +178,7 @@ def slices(window: Window, files: pl.DataFrame, values: pl.DataFrame | None = No
         begin = max((first - window.start) // HOUR, 0)
         hours[begin : max((last - window.start) // HOUR + 1, 0)] += rows / length
     if values is not None:
-        offset = (pl.col("datetime_utc") - window.start).dt.total_hours()
-        hours += np.bincount(values.select(offset).to_series().to_numpy(), minlength=window.hours)
+        hours += np.bincount(grid.hour_numbers(values, window), minlength=window.hours)
     begin, rows = 0, 0.0
     for hour, some in enumerate(hours):
         if rows and rows + some > FILE_ROWS:
