@@ -24,7 +24,7 @@ def hour_numbers(rows: pl.DataFrame, window: Window) -> npt.NDArray[np.int64]:
 def settled(
     values: pl.DataFrame, firsts: pl.DataFrame, changes: pl.DataFrame, *, window: Window, known_at: datetime
 ) -> tuple[pl.Series, pl.Series]:
-    """Say which keys of an ingest need no plan: one row is stored, known before, and it is the value that is given.
+    """Say which keys of an ingest need no plan: one row is stored, known by then, and it is the value that is given.
 
     Args:
         values: ``revisions.VALUES`` given, inside the window.
@@ -46,7 +46,7 @@ def settled(
     )
     stored = np.full(size, np.nan)
     stored[first] = firsts.select(pl.col("energy_consumption").fill_null(np.nan))["energy_consumption"].to_numpy()
-    stored[first[(firsts["known_at"] >= known_at).to_numpy()]] = np.nan
+    stored[first[(firsts["known_at"] > known_at).to_numpy()]] = np.nan
     stored[changed] = np.nan
     # Bit by bit: 0.0 is not -0.0, and no value that is given has the bits of NaN.
     same = stored[given].view(np.int64) == values["energy_consumption"].to_numpy().view(np.int64)

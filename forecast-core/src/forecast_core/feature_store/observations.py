@@ -52,6 +52,7 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
             )
             asked_for = _within(values.lazy(), part).collect()
             same, stays = grid.settled(asked_for, firsts, changes, window=part, known_at=known_at)
+            repeated = firsts.filter(stays)["known_at"].eq(known_at).sum()
             firsts = firsts.filter(~stays)
             some, rows = revisions.plan(
                 asked_for.filter(~same),
@@ -60,7 +61,7 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
                 stored=pl.concat([firsts, changes]),
                 coverage=coverage,
             )
-            counts += replace(some, rows=asked_for.height)
+            counts += replace(some, rows=asked_for.height, new=some.new + repeated)
             # A row for a later ingest follows one of this ingest: only the latter can be the first of its key.
             mine = pl.col("known_at") == known_at
             writer.add("first", rows.filter(mine).join(firsts, on=revisions.KEY, how="anti"))

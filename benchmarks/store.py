@@ -1,0 +1,267 @@
+"""Cost of the feature store by size: each operation in a process of its own, beside a floor measured in the same run.
+
+    .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes small medium large
+    .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes --hourly-runs 3000
+
+The data are simulated: values with a daily pattern, a level per series and two decimals; a restatement changes one in a
+hundred. The floor of an operation is what plain polars takes to write, or read, one parquet file with the same rows.
+Peaks are those of the whole process; a process that ingests holds the frame that it ingests, which is told apart. CPU
+seconds stand beside wall seconds, which say little on a machine that is busy. The results go to
+``benchmarks/results/store-<size>.json`` with the commit and the machine.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from forecast_core.feature_store import FeatureStore
+from forecast_core.schema import UTC_HOUR
+from forecast_core.settings import Settings
+from forecast_core.window import HOUR, Window
+
+SIZES = {"tiny": (76, 2), "small": (76, 30), "medium": (10_000, 90), "large": (100_000, 30)}
+"""Number of series and days of history."""
+START = datetime(2023, 1, 1, tzinfo=UTC)
+WEEK = timedelta(days=7)
+GROUP: dict[str, Any] = {"dataset": "simulated", "feature_group_version": 1}
+
+
+def simulated(series: int, window: Window, *, restated: float = 0.0) -> pl.DataFrame:
+    """Return OBSERVATIONS of a window, sorted by key; a share of them is restated."""
+    hours = pl.datetime_range(window.start, window.end, "1h", closed="left", time_unit="us", eager=True)
+    number = np.arange(series)
+    clock = np.arange(window.hours) + (window.start - START) // HOUR
+    values = (number % 997 * 10.0)[:, None] + np.round(50 * np.sin(clock / 24 * 2 * np.pi), 2)[None, :]
+    values += (number % 13)[:, None] * (clock % 17)[None, :] * 0.25
+    values = values.reshape(-1)
+    if restated:
+        values[np.random.default_rng(1).random(values.size) < restated] += 1
+    rows = np.repeat(number.astype(np.uint32), window.hours)
+    return pl.DataFrame(
+        [
+            pl.Series("area", [f"A{each // 1000:03d}" for each in number]).gather(rows),
+            pl.Series("consumer_type", [f"{each % 1000:03d}" for each in number]).gather(rows),
+            pl.Series("datetime_utc", np.tile(hours.to_physical().to_numpy(), series)).cast(UTC_HOUR),
+            pl.Series("energy_consumption", values),
+        ]
+    )
+
+
+def whole(days: int) -> Window:
+    """Return the hours of all the history."""
+    return Window(START, START + timedelta(days=days))
+
+
+def newest(days: int) -> Window:
+    """Return the newest 30 days of it."""
+    return Window(START + timedelta(days=max(days - 30, 0)), whole(days).end)
+
+
+def operations(root: Path, series: int, days: int) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    """Return by name, in the order to run them: what is made beforehand, and what is timed of it."""
+    store, known_at = FeatureStore(Settings(root_dir=root / "root")), whole(days).end
+    floor = root / "floor.parquet"
+    next_hour = Window(whole(days).end, whole(days).end + HOUR)
+
+    def ingest(window: Window, at: datetime) -> Callable[[pl.DataFrame], Any]:
+        return lambda frame: store.ingest(
+            frame, **GROUP, window=window, known_at=at, url="simulated://", record={"rows": frame.height}
+        )
+
+    def read(at: datetime, **only: Any) -> Callable[[Any], Any]:
+        return lambda _: store.read(**GROUP, window=newest(days), known_at=at, **only)
+
+    def training(_: Any) -> Any:
+        view = store.create_feature_view(**GROUP)
+        return store.create_training_dataset(
+            feature_view_version=view, window=newest(days), known_at=known_at + 2 * WEEK
+        )
+
+    def nothing() -> None:
+        return None
+
+    one = pl.col("area").eq("A000") & pl.col("consumer_type").eq("007")
+    return {
+        "floor: write one parquet file": (
+            lambda: simulated(series, newest(days)),
+            lambda rows: rows.write_parquet(floor),
+        ),
+        "floor: read one parquet file": (nothing, lambda _: pl.read_parquet(floor)),
+        "floor: one series of one parquet file": (nothing, lambda _: pl.scan_parquet(floor).filter(one).collect()),
+        "floor: write an hour": (
+            lambda: simulated(series, next_hour),
+            lambda rows: rows.write_parquet(root / "hour.parquet"),
+        ),
+        "ingest all for the first time": (lambda: simulated(series, whole(days)), ingest(whole(days), known_at)),
+        "ingest an hour": (lambda: simulated(series, next_hour), ingest(next_hour, known_at + HOUR)),
+        "ingest 30 days again": (lambda: simulated(series, newest(days)), ingest(newest(days), known_at + 2 * HOUR)),
+        "ingest 30 days, 1 % restated": (
+            lambda: simulated(series, newest(days), restated=0.01),
+            ingest(newest(days), known_at + WEEK + HOUR),
+        ),
+        "read as of now": (nothing, read(known_at + 2 * WEEK)),
+        "read as of a week ago": (nothing, read(known_at + WEEK)),
+        "materialise a training dataset": (nothing, training),
+        "read one series": (nothing, read(known_at + 2 * WEEK, series=[("A000", "007")])),
+        "maintain": (nothing, lambda _: store.maintain(keep=WEEK)),
+        "read as of now, maintained": (nothing, read(known_at + 2 * WEEK)),
+        "read one series, maintained": (nothing, read(known_at + 2 * WEEK, series=[("A000", "007")])),
+    }
+
+
+FLOORS = {
+    "ingest an hour": "floor: write an hour",
+    "read as of now": "floor: read one parquet file",
+    "read as of a week ago": "floor: read one parquet file",
+    "read as of now, maintained": "floor: read one parquet file",
+    "materialise a training dataset": "floor: write one parquet file",
+    "ingest 30 days again": "floor: write one parquet file",
+    "ingest 30 days, 1 % restated": "floor: write one parquet file",
+    "read one series": "floor: one series of one parquet file",
+    "read one series, maintained": "floor: one series of one parquet file",
+}
+
+
+def measure(root: Path, series: int, days: int, name: str) -> dict[str, Any]:
+    """Run one operation here and now; return its cost."""
+    prepare, work = operations(root, series, days)[name]
+    FeatureStore(Settings(root_dir=root / "root")).feature_group_versions()  # Libraries load when first used.
+    given = prepare()
+    before, cpu, wall = _peak_gb(), time.process_time(), time.perf_counter()
+    work(given)
+    return {
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+        "peak_gb": round(_peak_gb(), 3),
+        "peak_gb_before": round(before, 3),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def run_size(root: Path, size: str) -> dict[str, Any]:
+    """Return the cost of every operation at a size."""
+    series, days = SIZES[size]
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    found: dict[str, Any] = {}
+    for name in operations(root, series, days):
+        command = [sys.executable, __file__, "--root", str(root), "--operation", size, name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found[name] = json.loads(done.stdout)
+        floor = found.get(FLOORS.get(name, ""))
+        if floor is not None:
+            found[name]["cpu_over_floor"] = round(found[name]["cpu_s"] / max(floor["cpu_s"], 0.001), 1)
+        sys.stderr.write(f"{size} {name}: {found[name]}\n")
+    return {"series": series, "days": days, "rows": series * days * 24, "operations": found}
+
+
+def run_hours(root: Path, runs: int) -> dict[str, Any]:
+    """Return the cost of hourly runs of 76 series and 30 days, with maintenance every 24 hours.
+
+    A run ingests its window, in which one value in a thousand is restated, and makes a training dataset of it.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    store = FeatureStore(Settings(root_dir=root))
+    series = SIZES["small"][0]
+    days = 30 + runs // 24 + 1
+    said = simulated(series, whole(days)).with_columns(
+        hour=((pl.col("datetime_utc") - START).dt.total_hours()), number=pl.int_range(pl.len())
+    )
+    cpu: list[float] = []
+    wall: list[float] = []
+    maintenance: list[float] = []
+    for run in range(runs):
+        window = Window(START + run * HOUR, START + (run + 720) * HOUR)
+        shift = pl.when((pl.col("number") * 7919 + run) % 1000 == 0).then(run % 7).otherwise(0)
+        value = pl.col("energy_consumption") + shift
+        frame = said.filter(pl.col("hour").is_between(run, run + 720, closed="left")).select(
+            "area", "consumer_type", "datetime_utc", value
+        )
+        begun = time.process_time(), time.perf_counter()
+        store.ingest(frame, **GROUP, window=window, known_at=window.end, url="simulated://", record={"run": run})
+        view = store.create_feature_view(**GROUP)
+        dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=window.end)
+        cpu.append(time.process_time() - begun[0])
+        wall.append(time.perf_counter() - begun[1])
+        # The files of training datasets are kept for ever; here they would fill the disk.
+        (root / "store" / "training_dataset_files" / f"{dataset.content_hash}.parquet").unlink()
+        if run % 24 == 23:
+            started = time.perf_counter()
+            store.maintain(keep=HOUR)
+            maintenance.append(time.perf_counter() - started)
+        if run % 250 == 249:
+            sys.stderr.write(
+                f"run {run + 1}: cpu {statistics.median(cpu[-24:]):.3f} wall {statistics.median(wall[-24:]):.3f}\n"
+            )
+    return {
+        "runs": runs,
+        "median_of": 24,
+        "around_10th": {"cpu_s": _median(cpu[:24]), "wall_s": _median(wall[:24])},
+        "last": {"cpu_s": _median(cpu[-24:]), "wall_s": _median(wall[-24:])},
+        "cpu_ratio": round(_median(cpu[-24:]) / _median(cpu[:24]), 2),
+        "wall_ratio": round(_median(wall[-24:]) / _median(wall[:24]), 2),
+        "by_250_runs_cpu_s": [_median(cpu[end - 24 : end]) for end in range(250, runs + 1, 250)],
+        "maintenance_wall_s": {"first": round(maintenance[0], 3), "last": round(maintenance[-1], 3)},
+    }
+
+
+def _median(values: list[float]) -> float:
+    return round(statistics.median(values), 4)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were made on."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
+    return {
+        "commit": commit.stdout.strip(),
+        "uncommitted_changes": bool(changed.stdout.strip()),
+        "cpus": os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "polars": pl.__version__,
+    }
+
+
+def main() -> None:
+    """Run the benchmark as the command line asks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder to write in; what is in it is removed")
+    parser.add_argument("--sizes", nargs="*", choices=list(SIZES), default=["small", "medium"])
+    parser.add_argument("--hourly-runs", type=int, default=0, metavar="N", help="also N hourly runs, e.g. 3000")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--operation", nargs=2, metavar=("SIZE", "NAME"), help="run one operation (internal)")
+    args = parser.parse_args()
+    if args.operation:
+        sys.stdout.write(json.dumps(measure(args.root, *SIZES[args.operation[0]], args.operation[1])))
+        return
+    results = {size: lambda size=size: run_size(args.root / size, size) for size in args.sizes}
+    if args.hourly_runs:
+        results["hourly"] = lambda: run_hours(args.root / "hourly", args.hourly_runs)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, run in results.items():
+        result = {"data": "simulated", **run(), "machine": machine()}
+        (args.out / f"store-{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
