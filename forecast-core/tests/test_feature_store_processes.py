@@ -114,6 +114,22 @@ def test_processes_in_parallel_lose_nothing(tmp_path: Path, alone: Path) -> None
     assert_same(tmp_path, alone)
 
 
+def test_maintenance_beside_writers_and_readers_changes_nothing_that_is_seen(tmp_path: Path, alone: Path) -> None:
+    store, whole = FeatureStore(Settings(root_dir=tmp_path)), states(alone)
+    backwards = list(range(RUNS - 1, -1, -1))
+    processes = [start(tmp_path, backwards[::2]), start(tmp_path, backwards[1::2])]
+    rounds = 0
+    while any(process.poll() is None for process in processes):
+        store.maintain(keep=HOUR)
+        rounds += 1
+    for process in processes:
+        finish(process)
+    assert rounds > 0
+    assert_same(tmp_path, alone)
+    assert store.maintain(keep=HOUR)["observations/demo/v1"]["files_after"] == 4
+    assert all(mine.equals(theirs) for mine, theirs in zip(states(tmp_path), whole, strict=True))
+
+
 def test_killed_processes_leave_nothing_half_done(tmp_path: Path, alone: Path) -> None:
     whole = states(alone)
     for seconds in (0.05, 0.15, 0.3):
@@ -163,3 +179,17 @@ def test_a_writer_who_is_never_first_gives_up_with_a_storage_error(
     with pytest.raises(StorageError, match=r"first at .* 3 times"):
         table.commit(overtaken)
     assert DeltaTable(table.uri).version() == 3
+
+
+def test_a_writer_gives_up_when_its_patience_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta, "PATIENCE_S", 0.2)
+    table = delta.Table(str(tmp_path / "numbers"), SMALL)
+
+    def overtaken(_: delta.Snapshot) -> tuple[None, delta.Change]:
+        time.sleep(0.3)
+        count_up(table, 1)
+        return None, delta.Change(pl.DataFrame({"name": ["late"], "number": [0]}, schema=SMALL))
+
+    # The other's own commit is given its time; this one is tried once.
+    with pytest.raises(StorageError, match="1 times in a row: run again when fewer write at once"):
+        table.commit(overtaken)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from feature_pipeline import consumer_types, extract, feature_view, maintenance, pipeline, quarantine
+from feature_pipeline import changes, consumer_types, extract, feature_view, maintenance, pipeline, quarantine
 from feature_pipeline.history import import_history
 from forecast_core.program import run_step
 from forecast_core.window import floor_hour
@@ -61,6 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     maintain = steps.add_parser("maintain", help="keep the tables fast and small; to be run once a day")
     maintain.set_defaults(step=maintenance.run)
     maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")
+    changed = steps.add_parser(
+        "changes", help="what arrived late or was restated between two reference times, by series"
+    )
+    changed.set_defaults(step=changes.report)
+    changed.add_argument("--dataset", required=True, help="name of the source's dataset")
+    changed.add_argument("--from", dest="known_from", required=True, metavar="TIME", help="the earlier reference time")
+    changed.add_argument("--to", dest="known_to", required=True, metavar="TIME", help="the later one")
+    changed.add_argument("--feature-group-version", default=1, metavar="N")
+    changed.add_argument("--start-datetime", metavar="TIME", help="first hour to compare (default: all)")
+    changed.add_argument("--end-datetime", metavar="TIME", help="the hour after the last one")
     types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
     types.set_defaults(step=consumer_types.fetch)
     types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")

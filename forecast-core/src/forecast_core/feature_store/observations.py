@@ -52,7 +52,7 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
             )
             asked_for = _within(values.lazy(), part).collect()
             same, stays = grid.settled(asked_for, firsts, changes, window=part, known_at=known_at)
-            repeated = firsts.filter(stays)["known_at"].eq(known_at).sum()
+            repeated = firsts.filter(stays, pl.col("known_at") == known_at).height
             firsts = firsts.filter(~stays)
             some, rows = revisions.plan(
                 asked_for.filter(~same),
