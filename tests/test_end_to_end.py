@@ -179,6 +179,12 @@ def test_a_forecast_leads_back_to_the_runs_of_the_dag_and_is_made_again_by_the_i
 
 def test_maintenance_runs_beside_the_pipeline_and_leaves_every_forecast_as_it_was(stack: Stack) -> None:
     before = ForecastArchive(settings_of(stack)).read(feature_view_version=1)
+    environments = stack.root / "task-environments"
+    kept = {path.name for path in environments.glob("venv-*/")}
+    (environments / "venv-old").mkdir()
+    (environments / "venv-old" / "install_complete_marker.json").write_text('{"cache_key": "of another deployment"}')
+    deployed_long_ago = time.time() - timedelta(hours=7).total_seconds()
+    os.utime(stack.root / "deployed" / "variables.json", (deployed_long_ago, deployed_long_ago))
     assert not stack.api.get("/api/v2/dags/ml_pipeline_maintenance").json()["is_paused"]
     run = trigger(stack, "ml_pipeline_maintenance", None)
     assert wait(stack, "ml_pipeline_maintenance", run) == "success"
@@ -186,6 +192,7 @@ def test_maintenance_runs_beside_the_pipeline_and_leaves_every_forecast_as_it_wa
     tables = str(stack.api.get(path).json()["value"])
     for name in ("forecasts", "forecast_runs", "ingests", "observations/demo-denmark/v1"):
         assert f"'{name}'" in tables or f'"{name}"' in tables
+    assert {path.name for path in environments.glob("venv-*/")} == kept
     after = ForecastArchive(settings_of(stack)).read(feature_view_version=1)
     assert after.join(before, on=after.columns, how="semi").height == before.height
 

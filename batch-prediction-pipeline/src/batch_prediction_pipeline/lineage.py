@@ -99,7 +99,7 @@ def _observations(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"|   values       {observations['sha256']}"
     for row in observations["latest"]:
         yield f"|   {row['datetime_utc']}  {row['energy_consumption']:>16,.3f} kWh  known at {row['known_at']}"
-    yield f"+-- {ingests['count']} ingests that they came from, the latest first"
+    yield f"+-- ingests that they came from: {ingests['count']}, the latest first"
     for ingest in ingests["latest"]:
         yield f"    {ingest['known_at']}  {ingest['values']:,} of these values  {ingest.get('url', 'not recorded')}"
         if ingest.get("url"):
