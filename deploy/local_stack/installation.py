@@ -13,9 +13,10 @@ CREATE_STORES = """
 from forecast_core import tracking
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
+from forecast_core.quarantine import Quarantine
 from forecast_core.settings import Settings
-FeatureStore(Settings()).create()
-ForecastArchive(Settings()).create()
+for store in (FeatureStore, Quarantine, ForecastArchive):
+    store(Settings()).create()
 tracking.create(Settings())
 """
 

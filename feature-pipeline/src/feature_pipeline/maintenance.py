@@ -7,6 +7,7 @@ from typing import Any
 from forecast_core.arguments import whole_number
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
+from forecast_core.quarantine import Quarantine
 from forecast_core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ def run(keep_days: int | str = 7, *, settings: Settings | None = None) -> dict[s
     settings = settings or Settings()
     days = whole_number("keep_days", keep_days, least=1)
     keep = timedelta(days=days)
-    tables = {**FeatureStore(settings).maintain(keep=keep), **ForecastArchive(settings).maintain(keep=keep)}
+    stores = (FeatureStore(settings), Quarantine(settings), ForecastArchive(settings))
+    tables = {name: done for store in stores for name, done in store.maintain(keep=keep).items()}
     for name, done in tables.items():
         logger.info("%s: %s", name, done)
     return {"keep_days": days, "tables": tables}

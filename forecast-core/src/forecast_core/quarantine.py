@@ -5,13 +5,13 @@ acceptance names one value (or, with null hour and value, a whole series) and on
 for every run, whatever hour it runs for: the run that was stopped, run again, goes through.
 """
 
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import polars as pl
 
 from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.feature_store import checks, keyed
+from forecast_core.feature_store import checks, keyed, maintenance
 from forecast_core.feature_store.delta import Change, Snapshot
 from forecast_core.feature_store.places import table
 from forecast_core.schema import OBSERVATIONS, UTC_HOUR
@@ -63,6 +63,17 @@ class Quarantine:
         """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
         self._findings.create()
         self._accepted.create()
+
+    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
+        """Do for the quarantine what ``FeatureStore.maintain`` does for the store; the report is of the same form.
+
+        Raises:
+            InvalidArgument: If ``keep`` is less than an hour.
+        """
+        kept = maintenance.kept(keep)
+        tables = {"quarantine": self._findings, "quarantine_accepted": self._accepted}
+        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        return {name: done for name, done in report.items() if done is not None}
 
     def write(
         self,
