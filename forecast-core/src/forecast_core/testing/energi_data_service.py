@@ -96,7 +96,9 @@ class EnergiDataService:
 
     def wait(self) -> None:
         """Serve until interrupted."""
-        self._thread.join()
+        # Seen with Python 3.11: joining the thread here, an interrupt is not heard.
+        while self._thread.is_alive():
+            time.sleep(0.5)
 
     def reply(self, target: str, user_agent: str) -> Reply:
         """Return the answer to one GET request; ``target`` is its path and query."""
