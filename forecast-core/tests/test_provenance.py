@@ -128,3 +128,12 @@ def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(t
     more = pl.concat([frame, frame.with_columns(pl.col("datetime_utc") + HOUR)])
     store.ingest(more, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "with more"})
     assert store.ingests()[1].made_by == {"dag_run_id": "with more"}
+
+
+def test_a_series_that_the_store_does_not_know_has_no_rows(tmp_path: Path) -> None:
+    store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
+    frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
+    group = {"dataset": "d", "feature_group_version": 1, "window": window, "known_at": REFERENCE}
+    store.ingest(frame, **group, url="demo://", record={})
+    assert store.read_known(**group, series=[("DK9", "000")]).is_empty()
+    assert store.read(**group, series=[("DK1", "111")]).equals(frame)

@@ -137,7 +137,7 @@ def files_of(
         conditions += [pl.col("min_datetime_utc") < window.end, pl.col("max_datetime_utc") >= window.start]
     if known_until is not None:
         conditions.append(pl.col("min_known_at") <= known_until)
-    if numbers is not None:
+    if numbers is not None and not numbers.is_empty():
         lowest, highest = numbers.select(low=pl.col("series").min(), high=pl.col("series").max()).row(0)
         conditions += [pl.col("min_series") <= highest, pl.col("max_series") >= lowest]
     # A file of which nothing is known may have them.

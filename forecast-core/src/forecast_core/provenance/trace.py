@@ -54,6 +54,7 @@ def trace(
     """
     hour, reference = moment("datetime_utc", datetime_utc), moment("reference_datetime", reference_datetime)
     origin = find_run(settings, reference_datetime=reference, feature_view_version=feature_view_version)
+    forecast = _forecast(origin.forecasts, area, consumer_type, hour)
     observed = FeatureStore(settings).read_known(
         dataset=origin.view.dataset,
         feature_group_version=origin.view.feature_group_version,
@@ -62,7 +63,7 @@ def trace(
         series=[(area, consumer_type)],
     )
     return {
-        "forecast": _forecast(origin.forecasts, area, consumer_type, hour),
+        "forecast": forecast,
         "run": _run(origin),
         "model": _model(origin.model),
         "configuration": _configuration(settings, origin.model),
