@@ -5,7 +5,7 @@
 The data are those of Ruggles, Farnham, Wongel (2025), Zenodo 10.5281/zenodo.3517196: raw demand of 119 series and a
 flag per hour, set by published rules that see years of data on both sides. Here each value is judged as a run would
 judge it, from a window of 30 days. ``settled``: it is in the middle (10 to 20 days old); ``first_seen``: it is the
-last hour of the window (every seventh hour, so that all hours of the day come). Thresholds were chosen on 2020 to 2022
+last hour of the window (every 35th hour, so that all hours of the day come). Thresholds were chosen on 2020 to 2022
 only; 2023 is the test. What was flagged is compared hour by hour.
 
 Level shifts have no published flag: series without any flag in their window are multiplied by a factor from a random
@@ -192,7 +192,7 @@ def main() -> None:
             scores["settled"] = judge(rows, start, end, step=ten, age=ten, span=ten)
         if "first_seen" in parts:
             scores["first_seen"] = judge(
-                rows, start, end, step=timedelta(hours=7), age=timedelta(0), span=timedelta(hours=1)
+                rows, start, end, step=timedelta(hours=35), age=timedelta(0), span=timedelta(hours=1)
             )
         if "shifts" in parts:
             scores["level shift"] = judge_shifts(rows, start, end)
