@@ -68,7 +68,10 @@ def flat_lines(table: pl.DataFrame) -> pl.DataFrame:
     must be so long that fewer than one of that length is expected in the window, hours * p ** (length - 1) < 1; of
     ``STUCK_HOURS`` any run is flat.
     """
-    runs = table.select(*_PLACE, _runs().alias("run"))
+    # Most series have no such run at all, and are left out at once.
+    thrice = (_VALUE.shift(1) == _VALUE) & (_VALUE.shift(2) == _VALUE)
+    some = table.filter(thrice)["series"].unique().implode()
+    runs = table.filter(pl.col("series").is_in(some)).select(*_PLACE, _runs().alias("run"))
     runs = runs.with_columns(
         length=pl.len().over("series", "run"), position=pl.int_range(pl.len()).over("series", "run")
     )
