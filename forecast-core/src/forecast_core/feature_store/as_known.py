@@ -5,6 +5,7 @@ there already, the one known later stays. What comes out is sorted by key, becau
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
 
@@ -12,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from forecast_core.feature_store import grid, observations, revisions, series
+from forecast_core.feature_store import observations, revisions, series
 from forecast_core.feature_store.delta import Snapshot
-from forecast_core.schema import OBSERVATIONS, UTC_HOUR
+from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.window import HOUR, Window
 
-_BATCH_ROWS: Final = 1 << 22
+_BATCH_ROWS: Final = 1 << 21
+_THREADS: Final = 2
 _SPARSE: Final = 8
 """Places per row from which on sorting needs less memory than a grid."""
+_Places = npt.NDArray[np.int64]
 _NEVER: Final = np.iinfo(np.int64).min
 
 
@@ -58,18 +61,32 @@ def _grid(
     row_of[known["series"].to_numpy()] = np.arange(known.height) * window.hours
     values = np.full(known.height * window.hours, np.nan)
     since = None if changes.is_empty() else np.full(values.size, _NEVER)
-    for paths in (*_batches(firsts), *_batches(changes)):
-        rows = snapshot.scan(paths, revisions.REVISIONS).filter(condition).collect()
+
+    def placed(paths: list[str]) -> tuple[_Places, pl.DataFrame]:
+        rows = snapshot.scan(paths, revisions.REVISIONS).filter(condition)
+        hour = (pl.col("datetime_utc") - window.start).dt.total_hours()
+        found = rows.select("series", hour.alias("hour"), "energy_consumption", "known_at").collect()
+        return row_of[found["series"].to_numpy()] + found["hour"].to_numpy(), found
+
+    def put_first(paths: list[str]) -> None:
+        # No two of these rows have one place: threads do not meet.
+        places, rows = placed(paths)
+        values[places] = rows["energy_consumption"].to_numpy()
         if since is not None:
-            rows = rows.sort("known_at")  # Of several rows for one place, numpy keeps the last.
-        places = row_of[rows["series"].to_numpy()] + grid.hour_numbers(rows, window)
-        given = rows["energy_consumption"].to_numpy()
-        if since is not None:
-            known_at = rows["known_at"].to_physical().to_numpy()
-            newer = known_at > since[places]
-            places, given = places[newer], given[newer]
-            since[places] = known_at[newer]
-        values[places] = given
+            since[places] = rows["known_at"].to_physical().to_numpy()
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for _ in threads.map(put_first, _batches(firsts)):
+            pass
+    for paths in _batches(changes):
+        assert since is not None  # noqa: S101  # there are changes
+        places, rows = placed(paths)
+        # Of several rows for one place, numpy keeps the last.
+        order = rows["known_at"].arg_sort().to_numpy()
+        places, known_at = places[order], rows["known_at"].to_physical().to_numpy()[order]
+        newer = known_at > since[places]
+        values[places[newer]] = rows["energy_consumption"].to_numpy()[order][newer]
+        since[places[newer]] = known_at[newer]
     return values
 
 
@@ -84,14 +101,8 @@ def _frame(values: npt.NDArray[np.float64], window: Window, known: pl.DataFrame)
         (places,) = present.nonzero()
         times, values = hour_numbers[places % window.hours], values[places]
     rows = pl.Series(np.repeat(np.arange(known.height, dtype=np.uint32), counts))
-    return pl.DataFrame(
-        [
-            known["area"].gather(rows),
-            known["consumer_type"].gather(rows),
-            pl.Series("datetime_utc", times).cast(UTC_HOUR),
-            pl.Series("energy_consumption", values),
-        ]
-    )
+    named = known.select(pl.col(SERIES).gather(rows))
+    return named.with_columns(pl.Series("datetime_utc", times).cast(UTC_HOUR), pl.Series("energy_consumption", values))
 
 
 def _batches(files: pl.DataFrame) -> Iterator[list[str]]:
