@@ -320,6 +320,7 @@ def test_hours_are_covered_by_ingests_together_and_only_by_those_from_a_time_on(
     assert not store.covered(**GROUP, window=Window(START, START + 5 * HOUR), known_at=TIMES[2])
     assert [(each.known_at, each.window.hours) for each in store.ingests(**GROUP)] == [
         (TIMES[2], 2),
+        (TIMES[3], 2),
         (TIMES[3], 1),
     ]
     assert store.ingests(dataset="other") == []

@@ -16,6 +16,7 @@ from forecast_core.schema import UTC_HOUR
 from forecast_core.window import Window, as_utc
 
 _COUNTS: Final = tuple(each.name for each in fields(IngestCounts))
+_KEY: Final = ("dataset", "feature_group_version", "known_at", "window_start", "window_end")
 _AT_FIRST: Final = ("new", "revised", "vanished", "made_by")
 SCHEMA: Final = pl.Schema(
     {
@@ -31,7 +32,7 @@ SCHEMA: Final = pl.Schema(
         "written": pl.Int64(),
     }
 )
-"""One row per dataset, feature group version and ``known_at``; ``written`` numbers the commits.
+"""One row per dataset, feature group version, ``known_at`` and window; ``written`` numbers the commits.
 
 ``made_by`` is JSON, by which code and DAG run: those that made the ingest first.
 """
@@ -52,7 +53,7 @@ class Ingest:
 
 
 def write(table: Table, ingest: Ingest) -> None:
-    """Store the facts; those of an earlier ingest of the same dataset, version and ``known_at`` are replaced.
+    """Store the facts; those of an earlier ingest of the same dataset, version, ``known_at`` and window are replaced.
 
     If only ``_AT_FIRST`` differs, the earlier ones stay: an ingest that is repeated after others came in between
     changes nothing, but stands against more that was known before it.
@@ -69,7 +70,7 @@ def write(table: Table, ingest: Ingest) -> None:
         "made_by": record_text(ingest.made_by),
     }
     schema = pl.Schema({name: SCHEMA[name] for name in row})
-    key = {name: row[name] for name in ("dataset", "feature_group_version", "known_at")}
+    key = {name: row[name] for name in _KEY}
     keyed.replace(table, pl.DataFrame([row], schema=schema), key=key, ordinal="written", makers=_AT_FIRST)
 
 

@@ -14,7 +14,7 @@ from forecast_core.errors import NotFoundError
 from forecast_core.feature_store import FeatureStore, Ingest
 from forecast_core.provenance.digests import of_frame
 from forecast_core.provenance.origin import Origin, as_text, find_run
-from forecast_core.schema import OBSERVATIONS
+from forecast_core.schema import KEY, OBSERVATIONS, UTC_HOUR
 from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
 
@@ -147,29 +147,46 @@ def _observations(observed: pl.DataFrame) -> dict[str, Any]:
 
 def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict[str, Any]:
     """Return how many ingests the observations came from, and the facts of the run's own and of the latest others."""
-    counts = dict(observed.group_by("known_at").len().sort("known_at", descending=True).iter_rows())
-    recorded = {
-        ingest.known_at: ingest
-        for ingest in FeatureStore(settings).ingests(
-            dataset=origin.view.dataset, feature_group_version=origin.view.feature_group_version
-        )
-    }
-    of_run = recorded.get(origin.reference)
-    latest = list(counts.items())[:LATEST]
+    view = origin.view
+    recorded = FeatureStore(settings).ingests(dataset=view.dataset, feature_group_version=view.feature_group_version)
+    counts = _values_by_ingest(observed, recorded)
+    own = [
+        ingest
+        for ingest in recorded
+        if ingest.known_at == origin.reference and ingest.window.start < origin.window.end <= ingest.window.end
+    ]
     urls: dict[str, int] = {}
-    for known_at, count in counts.items():
-        url = recorded[known_at].url if known_at in recorded else "not recorded"
+    for (_, number), count in counts.items():
+        url = "not recorded" if number is None else recorded[number].url
         urls[url] = urls.get(url, 0) + count
     return {
         "count": len(counts),
         "sources": [{"url": url, "values": count} for url, count in sorted(urls.items())],
-        "of_run": None if of_run is None else _ingest(of_run) | {"values": counts.get(origin.reference, 0)},
+        "of_run": _ingest(own[-1]) | {"values": _given_by(own[-1], observed)} if own else None,
         "latest": [
-            (_ingest(recorded[known_at]) if known_at in recorded else {"known_at": as_text(known_at)})
-            | {"values": count}
-            for known_at, count in latest
+            ({"known_at": as_text(known_at)} if number is None else _ingest(recorded[number])) | {"values": count}
+            for (known_at, number), count in list(counts.items())[:LATEST]
         ],
     }
+
+
+def _values_by_ingest(observed: pl.DataFrame, recorded: list[Ingest]) -> dict[tuple[datetime, int | None], int]:
+    """Return how many values came from each ingest: by its time and its place in the list (None if not recorded)."""
+    windows = pl.DataFrame(
+        [(number, each.known_at, each.window.start, each.window.end) for number, each in enumerate(recorded)],
+        schema={"number": pl.Int64(), **dict.fromkeys(("known_at", "start", "end"), UTC_HOUR)},
+        orient="row",
+    )
+    asked = pl.col("datetime_utc").is_between("start", "end", closed="left")
+    # Of ingests of one time that asked for the same hour, the one written last stands for all.
+    found = observed.join(windows, on="known_at").filter(asked).group_by(KEY).agg(pl.col("number").max())
+    counts = observed.join(found, on=KEY, how="left").group_by("known_at", "number").len()
+    ordered = counts.sort("known_at", "number", descending=True, nulls_last=True)
+    return {(known_at, number): count for known_at, number, count in ordered.iter_rows()}
+
+
+def _given_by(ingest: Ingest, observed: pl.DataFrame) -> int:
+    return observed.filter(pl.col("known_at") == ingest.known_at).height
 
 
 def _ingest(ingest: Ingest) -> dict[str, Any]:
