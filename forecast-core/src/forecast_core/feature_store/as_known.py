@@ -19,6 +19,7 @@ from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.window import HOUR, Window
 
 _BATCH_ROWS: Final = 1 << 21
+"""Arrays of more rows are more than 32 MB, which glibc gives back to the system, and asks for again, each time."""
 _THREADS: Final = 2
 _SPARSE: Final = 8
 """Places per row from which on sorting needs less memory than a grid."""
@@ -78,8 +79,9 @@ def _grid(
     with ThreadPoolExecutor(_THREADS) as threads:
         for _ in threads.map(put_first, _batches(firsts)):
             pass
+    if since is None:
+        return values
     for paths in _batches(changes):
-        assert since is not None  # noqa: S101  # there are changes
         places, rows = placed(paths)
         # Of several rows for one place, numpy keeps the last.
         order = rows["known_at"].arg_sort().to_numpy()
