@@ -22,16 +22,16 @@ class ForecasterConfig:
     other_day_weight: float = 0.03  # weight in the seasonal base of days of another type (workday, Saturday, Sunday)
     origin_decay: float = 0.93  # weight of a training origin, against that of the origin a day later
     variation_power: float = 1.5  # series weigh by their day-to-day variation to the minus this power
-    ridge_penalty: float = 0.03
+    ridge_penalty: float = 0.1
     ridge_rounds: int = 8  # rounds of reweighting that turn least squares into least absolute errors
-    bags: int = 2  # independently grown models of boosted trees, averaged
+    bags: int = 1  # independently grown models of boosted trees, averaged
     trees: int = 100  # in each of them
     learning_rate: float = 0.1
     num_leaves: int = 15
     min_data_in_leaf: int = 50
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.7
-    trees_weight: float = 0.5  # share of the trees in the blend, the rest is the ridge's; 0 fits no trees
+    trees_weight: float = 0.3  # share of the trees in the blend, the rest is the other members'; 0 fits no trees
     seed: int = 1
 
     def __post_init__(self) -> None:

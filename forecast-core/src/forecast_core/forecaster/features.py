@@ -1,7 +1,8 @@
 """Features of every (lead, series) at one origin: the one path for training, evaluation and serving.
 
 All is relative to the series' level (its mean over the last seven days), so that one model serves series of any size;
-and what has a seasonal base is the difference to it.
+what has a seasonal base is the difference to it. What members learn is the residual to the Gaussian processes'
+forecast (``gaussian``), which is a feature too.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from forecast_core.metrics import FloatArray
 WEEK: Final = 168
 SHOWN_LAGS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 13)
 RECENT: Final = (1, 3, 6, 24)
+PROFILE: Final = 8
+"""Parts of the last day whose mean differences to the base are features."""
 
 NUMERIC: Final = (
     *(f"day_{lag}" for lag in SHOWN_LAGS),
@@ -32,6 +35,8 @@ NUMERIC: Final = (
     "level_week_before",
     "base",
     "spread",
+    "expected",
+    *(f"part_{part}" for part in range(PROFILE)),
 )
 CALENDAR: Final = ("hour", "weekday", "day_type", "day_type_before", "lead")
 NAMES: Final = (*NUMERIC, *CALENDAR)
@@ -40,7 +45,7 @@ NAMES: Final = (*NUMERIC, *CALENDAR)
 
 @dataclass(frozen=True)
 class Block:
-    """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual back into kWh.
+    """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual to ``base`` back into kWh.
 
     ``usable[series]`` is false where the level is not positive: nothing can be relative to it.
     ``variation[series]`` is the mean absolute change from day to day, relative to the level.
@@ -53,8 +58,12 @@ class Block:
     usable: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def block(panel: Panel, values: FloatArray, *, origin: int, fh: int, config: ForecasterConfig) -> Block:
-    """Return the features for the hours [origin, origin + fh) from the values of hours before ``origin``."""
+def block(panel: Panel, values: FloatArray, *, origin: int, expected: FloatArray, config: ForecasterConfig) -> Block:
+    """Return the features for the hours from ``origin`` on, from the values of hours before ``origin``.
+
+    ``expected[lead, series]`` is the Gaussian processes' forecast as of ``origin``, in kWh.
+    """
+    fh = len(expected)
     leads = np.arange(-24, fh)
     last_week = values[max(0, origin - WEEK) : origin]
     level = mean_known(last_week)
@@ -63,11 +72,14 @@ def block(panel: Panel, values: FloatArray, *, origin: int, fh: int, config: For
     days = earlier_days(panel, values, origin=origin, leads=leads, config=config)
     days = EarlierDays(days.values / level, days.base / level)
     base = np.nan_to_num(days.base[24:], nan=1.0)
-    numeric = np.stack([*_days(days, base), *_recent(values, origin, level, days.base, usable, fh)])
-    numeric = np.stack([*numeric, *_levels(values, origin, level, fh), base, _spread(days)])
+    differed = _last_day(values, origin, level, days.base)
+    numeric = np.stack([*_days(days, base), *_recent(differed, usable, fh), *_levels(values, origin, level, fh)])
+    ahead = expected / level
+    parts = np.broadcast_to(differed.reshape(PROFILE, -1, len(level)).mean(axis=1)[:, None], (PROFILE, *base.shape))
+    numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
-    return Block(x, base, level, _variation(values, origin) / level, usable)
+    return Block(x, ahead, level, _variation(values, origin) / level, usable)
 
 
 def mean_known(values: FloatArray) -> FloatArray:
@@ -83,19 +95,21 @@ def _days(days: EarlierDays, base: FloatArray) -> list[FloatArray]:
     return [*(np.nan_to_num(lags[lag]) for lag in SHOWN_LAGS), np.nan_to_num(week)]
 
 
-def _recent(
-    values: FloatArray, origin: int, level: FloatArray, base: FloatArray, usable: np.ndarray, fh: int
-) -> list[FloatArray]:
-    """How the last hours differed from their base: per series, at the same hour, and over all series."""
+def _last_day(values: FloatArray, origin: int, level: FloatArray, base: FloatArray) -> FloatArray:
+    """Return how the last 24 hours differed from their base; 0 where unknown."""
     count = min(24, origin)
     differed = np.full((24, len(level)), np.nan)
     differed[24 - count :] = values[origin - count : origin] / level - base[24 - count : 24]
-    differed = np.nan_to_num(differed)
+    return np.asarray(np.nan_to_num(differed))
+
+
+def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArray]:
+    """How the last hours differed from their base: per series, at the same hour, and over all series."""
     recent = [differed[-hours:].mean(axis=0) for hours in RECENT]
     same_hour = np.arange(fh) % 24
     smooth = (np.roll(differed, 1, axis=0) + differed + np.roll(differed, -1, axis=0)) / 3
     common = differed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
-    shape = (fh, len(level))
+    shape = (fh, differed.shape[1])
     return [
         *(np.broadcast_to(value, shape) for value in recent),
         differed[same_hour],

@@ -1,6 +1,6 @@
 """The fitted forecaster: members blended into one forecast, with fallbacks and intervals."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from forecast_core.errors import InvalidArgument
 from forecast_core.forecaster.cleaning import bridged, cleaned
 from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
 from forecast_core.forecaster.fallback import fallback, reasons
-from forecast_core.forecaster.features import block
+from forecast_core.forecaster.features import Block, block
+from forecast_core.forecaster.gaussian import WINDOW_DAYS, expected
 from forecast_core.forecaster.intervals import Calibration
+from forecast_core.forecaster.members import autoregression, smoothing
 from forecast_core.forecaster.members import ridge as linear
 from forecast_core.forecaster.members import trees as boosted
 from forecast_core.forecaster.naive import long_frame
@@ -23,6 +25,12 @@ from forecast_core.schema import PREDICTIONS
 
 CEILING = 1.5
 """A forecast exceeds the highest value of the last two weeks by no more than this factor."""
+
+SHARES = {"ridge": 0.5, "autoregression": 0.3, "smoothing": 0.2}
+"""Shares of the members in what the trees leave."""
+
+SERIES_LEARNT_FROM = 1000
+"""Members are fitted on no more series than this, spread evenly over all: more teach them nothing, and take time."""
 
 DECIMALS = 3
 """Forecasts are rounded to a watt-hour: what differs by less differs by the order of additions only."""
@@ -47,6 +55,7 @@ class PointForecast:
 
 def fit_members(panel: Panel, *, fh: int, config: ForecasterConfig, threads: int) -> Members:
     """Fit every member that the configuration asks for; none if the history is too short."""
+    panel = _some_series(panel.until(panel.hours, WINDOW_DAYS))
     known = cleaned(panel)
     training = training_set(panel, truth=known, values=bridged(panel, known), fh=fh, config=config)
     if training is None:
@@ -57,21 +66,22 @@ def fit_members(panel: Panel, *, fh: int, config: ForecasterConfig, threads: int
     )
 
 
+def _some_series(panel: Panel) -> Panel:
+    count = len(panel.series)
+    some = np.unique(np.linspace(0, max(count - 1, 0), min(count, SERIES_LEARNT_FROM)).astype(int))
+    return replace(panel, series=tuple(panel.series[index] for index in some), values=panel.values[:, some])
+
+
 def point_forecast(panel: Panel, members: Members, *, fh: int, config: ForecasterConfig) -> PointForecast:
     """Forecast the ``fh`` hours after the panel."""
     known = cleaned(panel)
     filled = bridged(panel, known)
-    features = block(panel, filled, origin=panel.hours, fh=fh, config=config)
+    recent = panel.until(panel.hours, WINDOW_DAYS)
+    features = _features(recent, filled[-recent.hours :], fh, config)
     why = reasons(known)
-    parts = [(1 - config.trees_weight, members.ridge), (config.trees_weight, members.trees)]
-    fitted = [(weight, member) for weight, member in parts if member is not None]
-    if not fitted:
+    if members.ridge is None and members.trees is None:
         why = [reason or f"the model needs {LEAST_DAYS} days of history" for reason in why]
-    residual = np.zeros(features.base.shape)
-    for weight, member in fitted:
-        residual += weight * member.predict(features)
-    ceiling = CEILING * np.nan_to_num(filled[-336:]).max(axis=0, initial=0.0)
-    modelled = np.clip((features.base + residual) * features.level, 0.0, ceiling)
+    modelled = _blend(recent, filled[-recent.hours :], features, members, config)
     sound = np.asarray(np.isfinite(modelled).all(axis=0))
     why = [reason or (None if ok else "the model gave no number") for reason, ok in zip(why, sound, strict=True)]
     failed = np.array([reason is not None for reason in why], dtype=bool)
@@ -80,6 +90,31 @@ def point_forecast(panel: Panel, members: Members, *, fh: int, config: Forecaste
     missing = np.isnan(known[-24:]).mean(axis=0)
     expected = features.variation * features.level * (1 + missing)
     return PointForecast(np.asarray(np.round(values, DECIMALS)), why, expected)
+
+
+def _features(panel: Panel, filled: FloatArray, fh: int, config: ForecasterConfig) -> Block:
+    path = expected(panel, filled, fh=fh, origins=1).values[0]
+    return block(panel, filled, origin=panel.hours, expected=path, config=config)
+
+
+def _blend(panel: Panel, filled: FloatArray, features: Block, members: Members, config: ForecasterConfig) -> FloatArray:
+    """Return the weighted mean of the members' forecasts [lead, series] in kWh; without any, the expected."""
+    fh = len(features.base)
+    parts: list[tuple[float, FloatArray]] = []
+    if members.trees is not None:
+        parts.append((config.trees_weight, (features.base + members.trees.predict(features)) * features.level))
+    if members.ridge is not None:
+        rest = 1 - config.trees_weight
+        parts += [
+            (rest * SHARES["ridge"], (features.base + members.ridge.predict(features)) * features.level),
+            (rest * SHARES["autoregression"], autoregression.forecast(panel, filled, fh=fh)),
+            (rest * SHARES["smoothing"], smoothing.forecast(panel, filled, fh=fh)),
+        ]
+    ceiling = CEILING * np.nan_to_num(filled[-336:]).max(axis=0, initial=0.0)
+    blended = np.zeros(features.base.shape)
+    for weight, values in parts or [(1.0, features.base * features.level)]:
+        blended += weight * np.clip(values, 0.0, ceiling)
+    return blended
 
 
 @dataclass(frozen=True)

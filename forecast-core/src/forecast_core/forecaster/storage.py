@@ -18,7 +18,7 @@ from forecast_core.forecaster.members.ridge import Ridge
 from forecast_core.forecaster.members.trees import Trees
 from forecast_core.forecaster.model import Forecaster, Members
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees-{}.txt"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.features import block
+from forecast_core.forecaster.gaussian import expected
 from forecast_core.forecaster.panel import Panel
 from forecast_core.metrics import FloatArray
 
@@ -24,7 +25,7 @@ LEAST_DAYS = LEAST_ORIGIN_DAYS + LEAST_ORIGINS
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Features ``x[lead, row, feature]``, residuals to the seasonal base ``y[lead, row]`` and their weights.
+    """Features ``x[lead, row, feature]``, residuals to the expected ``y[lead, row]`` and their weights.
 
     A row is a series at an origin. A weight of 0 marks what was not observed. Weights fall with age and with the
     series' day-to-day variation, so that each series counts by how well it can be forecast, not by its size.
@@ -47,20 +48,28 @@ def training_set(
         fh: Hours to forecast.
         config: Tunables.
     """
-    origins = range(panel.hours - 24, LEAST_ORIGIN_DAYS * 24 - 1, -24)
-    if len(origins) < LEAST_ORIGINS:
+    if panel.hours < LEAST_DAYS * 24:
         return None
-    parts = [_at(panel, truth, values, origin, fh, config, age) for age, origin in enumerate(origins)]
+    paths = expected(panel, values, fh=fh)
+    pairs = list(zip(paths.origins, paths.values, strict=True))[1:]
+    enough = [(origin, path) for origin, path in pairs if origin >= LEAST_ORIGIN_DAYS * 24]
+    parts = [_at(panel, truth, values, *pair, config, age) for age, pair in enumerate(enough)]
     x, y, weight = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
     return TrainingSet(x, y, weight) if (weight > 0).any() else None
 
 
 def _at(
-    panel: Panel, truth: FloatArray, values: FloatArray, origin: int, fh: int, config: ForecasterConfig, age: int
+    panel: Panel,
+    truth: FloatArray,
+    values: FloatArray,
+    origin: int,
+    path: FloatArray,
+    config: ForecasterConfig,
+    age: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    features = block(panel, values, origin=origin, fh=fh, config=config)
+    features = block(panel, values, origin=origin, expected=path, config=config)
     target = np.full(features.base.shape, np.nan)
-    known = truth[origin : origin + fh]
+    known = truth[origin : origin + len(path)]
     target[: len(known)] = known
     y = target / features.level - features.base
     # A series that had said nothing for the last day is not forecast by the model, so not learnt from either.
