@@ -12,7 +12,7 @@ from forecast_core.errors import FormatError, InvalidArgument, NotFoundError
 from forecast_core.forecaster import DEFAULT, ForecasterConfig
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
-QUICK = ForecasterConfig(trees=15, learning_rate=0.2, day_decay=0.77)
+QUICK = ForecasterConfig(trees=15, learning_rate=0.2, day_decay=0.77, bags=2)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_a_forecaster_of_fallbacks_only_is_saved_too(data, tmp_path):
 def test_an_unknown_format_version_is_a_named_error(saved):
     document = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps(document | {"format_version": 99}))
-    with pytest.raises(FormatError, match="format version 99, this software reads 1"):
+    with pytest.raises(FormatError, match="format version 99, this software reads 2"):
         forecaster.load(saved)
 
 

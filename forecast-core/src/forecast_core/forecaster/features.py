@@ -75,7 +75,7 @@ def block(panel: Panel, values: FloatArray, *, origin: int, expected: FloatArray
     differed = _last_day(values, origin, level, days.base)
     numeric = np.stack([*_days(days, base), *_recent(differed, usable, fh), *_levels(values, origin, level, fh)])
     ahead = expected / level
-    parts = np.broadcast_to(differed.reshape(PROFILE, -1, len(level)).mean(axis=1)[:, None], (PROFILE, *base.shape))
+    parts = np.broadcast_to(differed.reshape(PROFILE, 24 // PROFILE, -1).mean(axis=1)[:, None], (PROFILE, *base.shape))
     numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)

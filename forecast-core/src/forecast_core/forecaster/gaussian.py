@@ -58,27 +58,33 @@ class Kernel:
 KERNELS: Final = (
     Kernel(
         hours_reach=58, smooth=0.053, smooth_reach=11, level=0.58, level_reach=7.5, daily=2.3,
-        daily_reach=22, day_type=1.7, day_type_level=0.17, day_type_reach=44, weekly=0.056, weekly_reach=24, width=0.55, noise=0.014,
+        daily_reach=22, day_type=1.7,
+        day_type_level=0.17, day_type_reach=44, weekly=0.056, weekly_reach=24, width=0.55, noise=0.014,
     ),
     Kernel(
         hours_reach=42, smooth=0.067, smooth_reach=1.7, level=0.32, level_reach=8.8, daily=0.46,
-        daily_reach=31, day_type=0.68, day_type_level=0.081, day_type_reach=61, weekly=0.09, weekly_reach=49, width=1.3, noise=0.0038,
+        daily_reach=31, day_type=0.68,
+        day_type_level=0.081, day_type_reach=61, weekly=0.09, weekly_reach=49, width=1.3, noise=0.0038,
     ),
     Kernel(
         hours_reach=6.6, smooth=0.076, smooth_reach=5.8, level=0.075, level_reach=18, daily=0.96,
-        daily_reach=30, day_type=15, day_type_level=0.56, day_type_reach=66, weekly=0.13, weekly_reach=58, width=0.42, noise=0.0026,
+        daily_reach=30, day_type=15,
+        day_type_level=0.56, day_type_reach=66, weekly=0.13, weekly_reach=58, width=0.42, noise=0.0026,
     ),
     Kernel(
         hours_reach=33, smooth=0.11, smooth_reach=12, level=1.1, level_reach=24, daily=4.3,
-        daily_reach=53, day_type=21, day_type_level=0.05, day_type_reach=59, weekly=0.17, weekly_reach=67, width=1.0, noise=0.28,
+        daily_reach=53, day_type=21,
+        day_type_level=0.05, day_type_reach=59, weekly=0.17, weekly_reach=67, width=1.0, noise=0.28,
     ),
     Kernel(
         hours_reach=19, smooth=0.041, smooth_reach=11, level=0.07, level_reach=24, daily=5.1,
-        daily_reach=36, day_type=11, day_type_level=0.038, day_type_reach=75, weekly=0.58, weekly_reach=56, width=0.26, noise=0.0012,
+        daily_reach=36, day_type=11,
+        day_type_level=0.038, day_type_reach=75, weekly=0.58, weekly_reach=56, width=0.26, noise=0.0012,
     ),
     Kernel(
         hours_reach=13, smooth=2.1, smooth_reach=7.6, level=1.2, level_reach=14, daily=0.59,
-        daily_reach=23, day_type=0.87, day_type_level=0.94, day_type_reach=82, weekly=0.053, weekly_reach=22, width=0.25, noise=0.025,
+        daily_reach=23, day_type=0.87,
+        day_type_level=0.94, day_type_reach=82, weekly=0.053, weekly_reach=22, width=0.25, noise=0.025,
     ),
 )  # fmt: skip
 """Chosen one by one from 120 drawn at random; docs/decisions/0004-forecaster.md says on what."""

@@ -43,13 +43,13 @@ def forecast(panel: Panel, filled: FloatArray, *, fh: int) -> FloatArray:
         return np.asarray(model.carried_on(logs, np.zeros((fh, len(level)))) * level)
     common = model.common(change)
     hours = np.arange(panel.hours - 1, first - 1, -1)
-    age = ORIGIN_DECAY ** ((panel.hours - 1 - hours) // 24)[:, None]
+    age: FloatArray = np.power(ORIGIN_DECAY, (panel.hours - 1 - hours) // 24)[:, None]
     some = np.unique(np.linspace(0, len(level) - 1, min(len(level), SERIES_LEARNT_FROM)).astype(int))
     x = model.inputs(change[:, some], common, hours, size[some])
     y = change[hours][:, some] / size[some]
     scale = np.sqrt((x**2).mean(axis=(0, 1))) + 1e-9
     pooled = _pooled(x / scale, y, age)
-    parts = []
+    parts: list[FloatArray] = []
     for part in np.array_split(np.arange(len(level)), -(-len(level) // SERIES_AT_ONCE)):
         x = model.inputs(change[:, part], common, hours, size[part]) / scale
         parts.append(pooled + _corrections(x, change[hours][:, part] / size[part] - _times(x, pooled), age))
@@ -73,7 +73,7 @@ class _Changes:
         target = np.asarray(hours)[..., None]
         back = np.maximum(target - lags, 0)
         shift = np.where(lags >= 22, self.offset[target] - self.offset[back], 0)
-        return np.clip(back + shift, 0, np.maximum(target - 1, 0))
+        return np.asarray(np.clip(back + shift, 0, np.maximum(target - 1, 0)))
 
     def changes(self, logs: FloatArray) -> FloatArray:
         """Return the change of each hour against the same local hour of the day before; 0 for the first day."""
@@ -114,7 +114,7 @@ class _Changes:
         return whole[self.hours :]
 
     def _inputs_at(self, change: FloatArray, common: FloatArray, hour: int, size: FloatArray) -> FloatArray:
-        return self.inputs(change[: hour + 1], common[: hour + 1], np.array([hour]), size)[0]
+        return np.asarray(self.inputs(change[: hour + 1], common[: hour + 1], np.array([hour]), size)[0])
 
     def carried_on(self, logs: FloatArray, change: FloatArray) -> FloatArray:
         """Return the values that follow when each hour changes by ``change`` against the day before."""
@@ -129,12 +129,14 @@ def _pooled(x: FloatArray, y: FloatArray, age: FloatArray) -> FloatArray:
     """Return one coefficient a term, over all series, by reweighted least squares."""
     terms = x.shape[-1]
     flat, error = x.reshape(-1, terms), np.ones_like(y)
-    solution = np.zeros(terms)
+    solution: FloatArray = np.zeros(terms)
     for _ in range(ROUNDS):
         weight = age / np.maximum(np.abs(error), LEAST_ERROR)
         weighted = flat * (weight / weight.sum()).ravel()[:, None]
         towards = moments(weighted, y.reshape(-1, 1))[:, 0]
-        solution = np.linalg.solve(moments(weighted, flat) + PENALTY * np.eye(terms), towards)
+        solution = np.asarray(
+            np.linalg.solve(moments(weighted, flat) + PENALTY * np.eye(terms), towards), dtype=np.float64
+        )
         error = y - _times(x, solution)
     return solution
 
@@ -147,11 +149,12 @@ def _corrections(x: FloatArray, y: FloatArray, age: FloatArray) -> FloatArray:
     """Return what each series adds to the pooled coefficients: [series, term]."""
     error, terms = y, x.shape[-1]
     rows = np.ascontiguousarray(x.swapaxes(0, 1))
-    solution = np.zeros((x.shape[1], terms))
+    solution: FloatArray = np.zeros((x.shape[1], terms))
     for _ in range(SERIES_ROUNDS):
         weight = (age / np.maximum(np.abs(error), LEAST_ERROR)).T[..., None]
         weighted = rows * weight
         towards = moments(weighted, y.T[..., None])
-        solution = np.linalg.solve(moments(weighted, rows) + SERIES_PENALTY * np.eye(terms), towards)[..., 0]
+        systems = moments(weighted, rows) + SERIES_PENALTY * np.eye(terms)
+        solution = np.asarray(np.linalg.solve(systems, towards)[..., 0], dtype=np.float64)
         error = y - np.einsum("tsk,sk->ts", x, solution)
     return solution
