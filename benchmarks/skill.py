@@ -1,6 +1,12 @@
-"""Skill of the forecaster on the Danish sample, over daily origins, scored by a referee that is not ours.
+"""Skill of the forecaster on real data, over rolling origins, scored by a referee that is not ours.
 
     .energy/venvs/dev/bin/python benchmarks/skill.py --data ConsumptionDE35Hour.parquet --referee score_forecasts.py
+    .energy/venvs/dev/bin/python benchmarks/skill.py --data hourly_demand_2020_2023.parquet --year 2023 --name eia \
+        --referee score_forecasts.py
+
+The Danish sample has daily origins from ``--first``. EIA-930 (the cleaned demand, without the series AEC and PSEI,
+which hold long runs of zeros) has 24 origins over ``--year``: the 8th and 23rd of each month, each seven hours later in
+the day than the one before. At most ``--days`` days of history are given.
 
 For each origin the forecaster is evaluated, fitted and asked for 24 hours, all from the history up to it; the peers
 are the seasonal naive forecasts of 24 and 168 hours. Truth and forecasts are written in the long form that the referee
@@ -30,11 +36,20 @@ from forecast_core.forecaster import DEFAULT, ForecasterConfig
 from forecast_core.schema import QUANTILES
 
 HOURS = 24
+LEFT_OUT = ("AEC", "PSEI")
 
 
 def read_observations(path: Path) -> pl.DataFrame:
-    """Return a file in the API's columns as rows of ``schema.OBSERVATIONS``."""
-    return pl.read_parquet(path).select(
+    """Return a file in the API's columns, or EIA-930's, as rows of ``schema.OBSERVATIONS``."""
+    file = pl.read_parquet(path)
+    if "demand_mwh" in file.columns:
+        return file.filter(~pl.col("series").cast(pl.String).is_in(LEFT_OUT)).select(
+            area=pl.lit("US"),
+            consumer_type=pl.col("series").cast(pl.String),
+            datetime_utc=pl.col("datetime_utc").dt.replace_time_zone("UTC"),
+            energy_consumption=pl.col("demand_mwh").cast(pl.Float64),
+        )
+    return file.select(
         area="PriceArea",
         consumer_type="ConsumerType_DE35",
         datetime_utc=pl.col("HourUTC").str.to_datetime(time_unit="us").dt.replace_time_zone("UTC"),
@@ -56,6 +71,15 @@ def forecast_long(rows: pl.DataFrame, end: datetime) -> pl.DataFrame:
     cutoff = pl.lit(end - timedelta(hours=1)).dt.replace_time_zone(None)
     quantiles = {name: pl.col(name) for name in QUANTILES if name in rows.columns}
     return long_form(rows, cutoff=cutoff, yhat=pl.col("energy_consumption"), **quantiles)
+
+
+def cutoffs(first: str, count: int, year: int | None) -> list[datetime]:
+    """Return the last observed hour of each origin: daily from ``first``, or two a month of ``year``."""
+    if year is None:
+        start = datetime.fromisoformat(first).replace(tzinfo=UTC)
+        return [start + timedelta(days=day) for day in range(count)]
+    days = [(month, day) for month in range(1, 13) for day in (8, 23)]
+    return [datetime(year, *day, 7 * index % 24, tzinfo=UTC) for index, day in enumerate(days)]
 
 
 class Stopwatch:
@@ -130,6 +154,8 @@ def main() -> None:
     parser.add_argument("--referee-python", default=sys.executable, help="interpreter with pandas and pyarrow")
     parser.add_argument("--first", default="2023-01-15T15", help="first cutoff: last observed hour, UTC")
     parser.add_argument("--origins", type=int, default=5, help="daily origins")
+    parser.add_argument("--year", type=int, help="two origins in each month of this year, instead of daily ones")
+    parser.add_argument("--days", type=int, default=30, help="days of history given, at most")
     parser.add_argument("--config", type=json.loads, default={}, help="settings that differ from the default, as JSON")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--name", default="denmark", help="of the result file")
@@ -138,24 +164,24 @@ def main() -> None:
 
     config = ForecasterConfig.from_dict({**DEFAULT.to_dict(), **args.config})
     observations = read_observations(args.data)
-    first = datetime.fromisoformat(args.first).replace(tzinfo=UTC) + timedelta(hours=1)
     watch = Stopwatch()
     parts = []
-    for day in range(args.origins):
-        end = first + timedelta(days=day)
-        history = observations.filter(pl.col("datetime_utc") < end)
+    ends = [cutoff + timedelta(hours=1) for cutoff in cutoffs(args.first, args.origins, args.year)]
+    for end in ends:
+        history = observations.filter(pl.col("datetime_utc").is_between(end - timedelta(days=args.days), end, "left"))
         parts.append(run_origin(history, end, config, args.threads, watch))
     forecasts = {name: pl.concat(part[name] for part in parts) for name in parts[0]}
     truth = long_form(observations, y=pl.col("energy_consumption"))
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
     result = {
         "data": args.data.name,
-        "first_cutoff": args.first,
-        "origins": args.origins,
+        "first_cutoff": (ends[0] - timedelta(hours=1)).isoformat(),
+        "origins": len(ends),
+        "days_of_history": args.days,
         "config": config.to_dict(),
         "figures": figures,
         "wape_share_of_naive24": figures["forecaster"]["WAPE"] / figures["naive24"]["WAPE"],
-        "seconds_per_origin": {name: seconds / args.origins for name, seconds in watch.seconds.items()},
+        "seconds_per_origin": {name: seconds / len(ends) for name, seconds in watch.seconds.items()},
         "machine": machine(),
     }
     args.out.mkdir(parents=True, exist_ok=True)

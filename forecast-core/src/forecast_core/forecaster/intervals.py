@@ -91,8 +91,10 @@ def _lead_factors(scores: FloatArray) -> FloatArray:
     count = known.sum(axis=(0, 2))
     reach = int(np.flatnonzero(count)[-1]) + 1
     factor = (size.sum(axis=(0, 2)) / np.maximum(count, 1))[:reach]
-    padded = np.pad(factor, 2, mode="edge")
-    smooth = np.convolve(padded, np.full(5, 0.2), mode="valid")
+    padded = np.pad(factor, 1, mode="edge")
+    # Hardly over the first hours, where errors grow fast.
+    smooth = np.convolve(padded, [0.25, 0.5, 0.25], mode="valid")
+    smooth[0] = factor[0]
     smooth = np.maximum(smooth / max(smooth.mean(), 1e-9), 0.1)
     return np.pad(smooth, (0, len(count) - reach), mode="edge")
 

@@ -41,7 +41,7 @@ def _start(values: FloatArray, hour_of_week: IntArray) -> tuple[FloatArray, Floa
     level = values.mean(axis=0)
     day, week = np.zeros((24, values.shape[1])), np.zeros((168, values.shape[1]))
     hour_of_week = hour_of_week[: len(values)]
-    for hour in range(24):
+    for hour in np.unique(hour_of_week % 24).tolist():
         day[hour] = np.mean(values[hour_of_week % 24 == hour] - level, axis=0)
     for hour in np.unique(hour_of_week).tolist():
         week[hour] = WEEK_SHARE * np.mean(values[hour_of_week == hour] - level - day[hour % 24], axis=0)
