@@ -115,6 +115,12 @@ bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="back
 	@$(BENCH) $(MAKE) --no-print-directory setup
 	@$(BENCH) PYTHONPATH=deploy $(ROOT)/benchmark/venvs/deploy/bin/python benchmarks/airflow_runs.py $(ARGS)
 
+.PHONY: bench-skill
+bench-skill: BENCH := $(DEV) run --no-sync python benchmarks/skill.py --referee "$(REFEREE)" --referee-python "$(or $(REFEREE_PYTHON),python3)"
+bench-skill: dev ## score forecasts of real data: DENMARK=FILE EIA=FILE REFEREE=SCRIPT REFEREE_PYTHON=PYTHON
+	@$(if $(DENMARK),$(BENCH) --data "$(DENMARK)" $(ARGS))
+	@$(if $(EIA),$(BENCH) --data "$(EIA)" --year 2023 --name eia-30-days --config '{"timezone": "America/Chicago"}' $(ARGS))
+
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }
