@@ -149,7 +149,8 @@ def test_the_default_beats_the_seasonal_naive_forecast_on_danish_data():
     )
     # Three of the five origins of the benchmark (benchmarks/skill.py): a third of a minute.
     skill = scored(rows, ends=[datetime(2023, 1, day, 16, tzinfo=UTC) for day in (15, 17, 19)])
-    assert skill["wape_ratio"] <= 0.84
-    assert skill["rmae24"] <= 0.75
-    assert 0.7 <= skill["coverage_80"] <= 0.9
-    assert 0.8 <= skill["coverage_90"] <= 0.97
+    assert skill["wape_ratio"] <= 0.8
+    assert skill["rmae24"] <= 0.66
+    # The cold days of this week are less certain than the week that the intervals were calibrated on.
+    assert 0.65 <= skill["coverage_80"] <= 0.9
+    assert 0.78 <= skill["coverage_90"] <= 0.97
