@@ -116,7 +116,7 @@ def test_a_trace_names_everything_that_a_forecast_came_from(system: Settings) ->
     assert found["training_dataset"]["content_hash"] == dataset.content_hash == found["run"]["history_hash"]
     assert found["feature_view"]["definition_hash"] == store.feature_view(1).definition_hash
     assert found["model"]["version"] == row["model_version"]
-    assert set(found["model"]["files"]) == {"model.json", "ridge.npz", "trees-0.txt", "trees-1.txt"}
+    assert set(found["model"]["files"]) == {"model.json", "ridge.npz", "trees-0.txt"}
     assert found["configuration"]["source"] == "default"
     assert found["configuration"]["values"]["trees"] == 100
     assert {"forecast-core", "batch-prediction-pipeline"} == set(found["run"]["code"]["packages"])
