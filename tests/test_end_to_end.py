@@ -297,7 +297,8 @@ def test_the_published_data_are_stored_row_by_row_and_forecast(stack: Stack) -> 
     with variable(stack, "ml_pipeline_url", os.environ["ML_PIPELINE_REAL_DATA"]):
         run = trigger(stack, "ml_pipeline", reference)
         assert wait(stack, "ml_pipeline", run) == "success"
-    stored = pl.read_delta(f"{stack.root}/store/observations/ConsumptionDE35Hour/v1").drop_nulls("date")
+    table = pl.read_delta(f"{stack.root}/store/observations/ConsumptionDE35Hour/v1")
+    stored = table.filter(pl.col("kind") == "first")
     given = pl.read_parquet(os.environ["ML_PIPELINE_REAL_DATA"])
     assert stored.height == given.height == 54_720
     assert stored["energy_consumption"].sum() == given["TotalCon"].sum()

@@ -175,9 +175,9 @@ def ml_pipeline() -> None:
     skip_branch = EmptyOperator(task_id="branch_skip_hyperparameter_tuning")
     tuning = run_hyperparameter_tuning(view)
     uploaded = upload_best_config(tuning)
-    model = train_from_best_config(view, dag_run_id)
+    model = train_from_best_config(view, dag_run_id=dag_run_id)
     metrics = compute_monitoring(features, view)
-    forecasts = batch_predict(features, view, model, dag_run_id)
+    forecasts = batch_predict(features, view, model, dag_run_id=dag_run_id)
 
     view >> decision
     decision >> Label("Run HPO") >> run_branch >> tuning >> uploaded >> model
