@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,11 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from hypothesis import strategies as st
 
 from forecast_core.errors import NotFoundError, StorageError
 from forecast_core.feature_store import FeatureStore, delta
@@ -105,13 +108,25 @@ def test_the_hours_run_one_by_one_are_what_each_gave(alone: Path) -> None:
     assert states(alone)[0].is_empty()
 
 
-def test_processes_in_parallel_lose_nothing(tmp_path: Path, alone: Path) -> None:
-    backwards = list(range(RUNS - 1, -1, -1))
-    # The tables do not exist yet, half of the hours are run by both, and the order is another.
-    processes = [start(tmp_path, backwards[: RUNS * 3 // 4]), start(tmp_path, backwards[RUNS // 4 :])]
-    for process in processes:
-        finish(process)
-    assert_same(tmp_path, alone)
+@hypothesis.settings(max_examples=5, deadline=None)
+@hypothesis.given(
+    orders=st.tuples(*[st.lists(st.integers(0, RUNS - 1), min_size=2, max_size=RUNS)] * 2),
+    killed_after=st.floats(0, 0.4),
+)
+def test_processes_in_any_order_in_parallel_repeated_and_killed_lose_nothing(
+    alone: Path, orders: tuple[list[int], list[int]], killed_after: float
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        # The tables do not exist yet; hours are run by one, by both, or again by the same.
+        first, second = (start(root, order) for order in orders)
+        time.sleep(killed_after)
+        first.kill()
+        with first:
+            finish(second)
+        # What is missing comes last, after later hours, and what the killed one was at comes again.
+        finish(start(root, [*orders[0], *sorted(set(range(RUNS)) - set(orders[1]))]))
+        assert_same(root, alone)
 
 
 def test_maintenance_beside_writers_and_readers_changes_nothing_that_is_seen(tmp_path: Path, alone: Path) -> None:
