@@ -89,6 +89,7 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 	$(UV) lock --check --quiet
 	$(UV) lock --check --quiet --project airflow
 	$(UV) lock --check --quiet --project deploy
+	$(UV) lock --check --quiet --project benchmarks/peers
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included

@@ -13,6 +13,8 @@ are the seasonal naive forecasts of 24 and 168 hours. Truth and forecasts are wr
 reads (unique_id, ds, y; unique_id, cutoff, ds, yhat, q05 ... q95), the referee is run on them, and its figures are
 written with the cost, the commit and the machine to ``benchmarks/results/skill-<name>.json``.
 
+With ``--peers`` other forecasters are scored beside ours (``peers/forecast.py``), in an environment of their own.
+
 The referee needs pandas and pyarrow: give it an interpreter that has them with ``--referee-python``.
 """
 
@@ -133,6 +135,22 @@ def referee_figures(script: Path, python: str, truth: pl.DataFrame, forecasts: d
         return json.loads(done.stdout)
 
 
+def peer_forecasts(
+    name: str, python: Path, truth: pl.DataFrame, ends: list[datetime], days: int
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return a peer's forecasts and what it says of their cost; it runs in an environment of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        history, out = Path(folder, "history.parquet"), Path(folder, "forecasts.parquet")
+        truth.write_parquet(history)
+        cutoffs = [f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M}" for end in ends]
+        script = Path(__file__).parent / "peers" / "forecast.py"
+        command = [python, script, name, "--history", history, "--cutoffs", *cutoffs, "--days", str(days), "--out", out]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"the peer {name} failed with exit code {done.returncode}")
+        return pl.read_parquet(out), json.loads(done.stdout)
+
+
 def machine() -> dict[str, Any]:
     """Return what the figures were made on."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -156,11 +174,15 @@ def main() -> None:
     parser.add_argument("--origins", type=int, default=5, help="daily origins")
     parser.add_argument("--year", type=int, help="two origins in each month of this year, instead of daily ones")
     parser.add_argument("--days", type=int, default=30, help="days of history given, at most")
+    parser.add_argument("--peers", nargs="*", default=[], help="peers to score in the same run: see peers/forecast.py")
+    parser.add_argument("--peers-python", type=Path, help="interpreter of `uv sync --project benchmarks/peers`")
     parser.add_argument("--config", type=json.loads, default={}, help="settings that differ from the default, as JSON")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--name", default="denmark", help="of the result file")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
+    if args.peers and args.peers_python is None:
+        parser.error("--peers needs --peers-python: `uv sync --project benchmarks/peers` makes benchmarks/peers/.venv")
 
     config = ForecasterConfig.from_dict({**DEFAULT.to_dict(), **args.config})
     observations = read_observations(args.data)
@@ -172,6 +194,9 @@ def main() -> None:
         parts.append(run_origin(history, end, config, args.threads, watch))
     forecasts = {name: pl.concat(part[name] for part in parts) for name in parts[0]}
     truth = long_form(observations, y=pl.col("energy_consumption"))
+    costs = {}
+    for peer in args.peers:
+        forecasts[peer], costs[peer] = peer_forecasts(peer, args.peers_python, truth, ends, args.days)
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
     result = {
         "data": args.data.name,
@@ -182,6 +207,7 @@ def main() -> None:
         "figures": figures,
         "wape_share_of_naive24": figures["forecaster"]["WAPE"] / figures["naive24"]["WAPE"],
         "seconds_per_origin": {name: seconds / len(ends) for name, seconds in watch.seconds.items()},
+        "peers": costs,
         "machine": machine(),
     }
     args.out.mkdir(parents=True, exist_ok=True)
