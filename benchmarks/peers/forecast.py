@@ -20,7 +20,7 @@ import pandas as pd
 
 HOURS = 24
 QUANTILES = {"q05": ("lo", 90), "q10": ("lo", 80), "q90": ("hi", 80), "q95": ("hi", 90)}
-TREES = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 63, "verbosity": -1, "n_jobs": 2, "random_state": 1}
+TREES = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 63, "verbosity": -1, "n_jobs": 1, "random_state": 1}
 
 
 def mstl(history: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def _recursive(history: pd.DataFrame, transforms: list, lags: list[int], windows
         lag_transforms=windows,
         date_features=["hour", "dayofweek"],
         target_transforms=transforms,
-        num_threads=2,
+        num_threads=1,
     )
     return forecaster.fit(history, static_features=_static(history)).predict(HOURS)
 
@@ -87,7 +87,7 @@ def course(history: pd.DataFrame) -> pd.DataFrame:
     names = history["unique_id"].str.split("/", expand=True)
     codes = {f"static_{column}": pd.factorize(names[column], sort=True)[0] for column in names.columns}
     windows = {1: [window(hours) for hours in (24, 48, 72) for window in (RollingMean, RollingStd)]}
-    model = LGBMRegressor(verbosity=-1, n_jobs=2)
+    model = LGBMRegressor(verbosity=-1, n_jobs=1)
     return _recursive(history.assign(**codes), [], list(range(1, 73)), windows, model)
 
 

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.forecasts import METRICS, ForecastArchive
+from forecast_core.forecasts import EXPLANATIONS, METRICS, ForecastArchive
 from forecast_core.schema import FORECASTS, QUANTILES, UTC_HOUR
 from forecast_core.settings import Settings
 from forecast_core.window import HOUR, Window
@@ -142,3 +142,31 @@ def test_metrics_are_kept_and_replaced_run_by_run(archive: ForecastArchive, tmp_
 def test_a_metric_that_comes_twice_is_refused(archive: ForecastArchive) -> None:
     with pytest.raises(InvalidArgument, match="share their key"):
         archive.write_metrics(pl.concat([metrics(), metrics(value=0.2)]))
+
+
+def explanations(*, reference: datetime = REFERENCE, value: float = 1.0, kinds: tuple[str, ...] = ("a", "b")) -> Any:
+    rows = [
+        (reference, 1, "DK1", kind, reference + lead * HOUR, "member", name, value + lead)
+        for kind in kinds
+        for lead in range(3)
+        for name in ("ridge", "trees")
+    ]
+    return pl.DataFrame(rows, schema=EXPLANATIONS, orient="row")
+
+
+def test_explanations_of_a_run_are_read_whole_or_by_series_and_replaced_as_a_whole(archive: ForecastArchive) -> None:
+    run = {"feature_view_version": 1, "reference_datetime": REFERENCE}
+    assert archive.read_explanations(**run).equals(pl.DataFrame(schema=EXPLANATIONS))
+    assert archive.write_explanations(explanations().reverse()) == 12
+    archive.write_explanations(explanations(reference=REFERENCE + HOUR, value=9.0))
+    assert archive.read_explanations(**run).equals(explanations())
+    one = archive.read_explanations(**run, area="DK1", consumer_type="b")
+    assert one.equals(explanations(kinds=("b",)))
+    archive.write_explanations(explanations(kinds=("a",), value=5.0))
+    assert archive.read_explanations(**run).equals(explanations(kinds=("a",), value=5.0))
+    assert archive.read_explanations(feature_view_version=2, reference_datetime=REFERENCE).is_empty()
+
+
+def test_explanations_must_be_numbers(archive: ForecastArchive) -> None:
+    with pytest.raises(InvalidArgument, match="value"):
+        archive.write_explanations(explanations(value=float("nan")))

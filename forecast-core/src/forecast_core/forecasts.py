@@ -12,9 +12,9 @@ from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import checks, keyed, maintenance
 from forecast_core.feature_store.delta import Table
 from forecast_core.feature_store.places import table
-from forecast_core.schema import FORECASTS, KEY, UTC_HOUR
+from forecast_core.schema import FORECASTS, KEY, OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import Window, as_utc
+from forecast_core.window import HOUR, Window, as_utc
 
 RUN: Final = ("feature_view_version", "reference_datetime")
 """The columns that name one run."""
@@ -61,22 +61,38 @@ The hashes are ``feature_store.content_hash`` and ``provenance.digests.of_frame`
 and DAG run: those of the run that made these forecasts first.
 """
 
+EXPLANATIONS: Final = pl.Schema(
+    {
+        "reference_datetime": UTC_HOUR,
+        "feature_view_version": pl.Int64(),
+        **{name: OBSERVATIONS[name] for name in KEY},
+        "kind": pl.String(),
+        "name": pl.String(),
+        "value": pl.Float64(),
+    }
+)
+"""What drove each forecast, in kWh. Kind ``member``: what each member of the blend adds; they sum to the forecast.
+Kind ``feature``: what each group of inputs adds to what the fitted members say; they sum to those members' part.
+"""
+
+_EXPLANATIONS_KEY: Final = (*KEY, "kind", "name")
 _METRICS_KEY: Final = ("level", *KEY, "metric")
 _METRICS_NULLABLE: Final = (*KEY, "value")
 _DATE: Final = "reference_date"
 
 
 class ForecastArchive:
-    """Delta tables ``forecasts``, ``forecast_runs`` and ``monitoring`` under ``settings.store``."""
+    """Delta tables for forecasts, their explanations, runs and monitoring, under ``settings.store``."""
 
     def __init__(self, settings: Settings) -> None:
         self._forecasts = _dated_table(settings, "forecasts", FORECASTS)
+        self._explanations = _dated_table(settings, "forecast_explanations", EXPLANATIONS)
         self._runs = _dated_table(settings, "forecast_runs", RUNS)
         self._metrics = _dated_table(settings, "monitoring", METRICS)
 
     def create(self) -> None:
         """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        for each in (self._forecasts, self._runs, self._metrics):
+        for each in (self._forecasts, self._explanations, self._runs, self._metrics):
             each.create()
 
     def write(self, frame: pl.DataFrame) -> int:
@@ -115,6 +131,46 @@ class ForecastArchive:
         conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours]
         frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
         return frame.sort("reference_datetime", "feature_view_version", *KEY)
+
+    def write_explanations(self, frame: pl.DataFrame) -> int:
+        """Store what drove all forecasts of one run, in place of what it stored before; the same again commits nothing.
+
+        Args:
+            frame: EXPLANATIONS with at least one row, all of the same feature view version and reference time.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidArgument: If the frame is not exactly that, a value is missing or not finite, or a key comes twice.
+            StorageError: If the archive cannot be written now.
+        """
+        checked = checks.strict_frame(frame, EXPLANATIONS, key=(*RUN, *_EXPLANATIONS_KEY))
+        return _replace_run(self._explanations, checked)
+
+    def read_explanations(
+        self,
+        *,
+        feature_view_version: int,
+        reference_datetime: datetime,
+        area: str | None = None,
+        consumer_type: str | None = None,
+    ) -> pl.DataFrame:
+        """Return EXPLANATIONS of one run, sorted by key, kind and name; none if the run has none.
+
+        Args:
+            feature_view_version: The run's.
+            reference_datetime: The run's.
+            area: Of the series to return; None for those of all areas.
+            consumer_type: Of the series to return; None for all.
+        """
+        at = as_utc(reference_datetime)
+        conditions = _run_range(feature_view_version, at, at + HOUR)
+        conditions += [
+            pl.col(name) == value for name, value in zip(SERIES, (area, consumer_type), strict=True) if value
+        ]
+        frame = self._explanations.collect(lambda rows: rows.filter(*conditions).select(EXPLANATIONS.names()))
+        return frame.sort(*_EXPLANATIONS_KEY)
 
     def write_run(self, frame: pl.DataFrame) -> None:
         """Store what one run's forecasts were made from; the same again, by whomever, commits nothing.
@@ -175,7 +231,12 @@ class ForecastArchive:
             InvalidArgument: If ``keep`` is less than an hour.
         """
         kept = maintenance.kept(keep)
-        tables = {"forecasts": self._forecasts, "forecast_runs": self._runs, "monitoring": self._metrics}
+        tables = {
+            "forecasts": self._forecasts,
+            "forecast_explanations": self._explanations,
+            "forecast_runs": self._runs,
+            "monitoring": self._metrics,
+        }
         report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
         return {name: done for name, done in report.items() if done is not None}
 
