@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -7,13 +8,14 @@ import pytest
 
 from forecast_core import forecaster, tracking
 from forecast_core.feature_store import FeatureStore
+from forecast_core.window import DATETIME_FORMAT
 
 
 @pytest.fixture
 def register(system: Any, tmp_path: Path) -> Any:
     """A function that fits a model on a training dataset, as the training pipeline does, and registers it."""
 
-    def register(training_dataset_version: int, *, at: datetime) -> int:
+    def register(training_dataset_version: int, *, at: datetime, backtest: dict[str, Any] | None = None) -> int:
         store = FeatureStore(system.settings)
         dataset = store.training_dataset(training_dataset_version)
         config = replace(forecaster.DEFAULT, trees_weight=0.0)
@@ -23,6 +25,8 @@ def register(system: Any, tmp_path: Path) -> Any:
         tags = {
             "feature_view_version": str(dataset.feature_view_version),
             "training_dataset_version": str(training_dataset_version),
+            "reference_datetime": f"{at:{DATETIME_FORMAT}}",
+            "metrics": json.dumps(backtest or {"wape_ratio": 0.5, "wape": 0.04}),
         }
         run_id = tracking.start_run(system.settings, name="train", tags=tags)
         source = tracking.log_files(system.settings, run_id, folder, folder="model")

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from batch_prediction_pipeline import batch, monitoring
-from forecast_core import demo
+from batch_prediction_pipeline import batch, monitoring, scoring
+from forecast_core import demo, metrics
 from forecast_core.errors import NotFoundError
 from forecast_core.forecasts import ForecastArchive
 
@@ -69,17 +69,61 @@ def test_the_figures_are_those_of_a_slow_loop(system: Any, predicted: list[datet
     assert json.loads(json.dumps(result)) == result
 
 
-def test_figures_are_kept_over_all_per_hour_and_per_series(system: Any, predicted: list[datetime]) -> None:
+def test_figures_are_kept_over_all_per_series_per_lead_and_per_hour(system: Any, predicted: list[datetime]) -> None:
     result = monitoring.compute("1", settings=system.settings)
     kept = ForecastArchive(system.settings).read_metrics(feature_view_version=1)
     assert kept["reference_datetime"].unique().to_list() == [predicted[-1]]
     wape = kept.filter(pl.col("metric") == "wape")
-    assert wape.filter(pl.col("level") == "overall")["value"].to_list() == [result["metrics"]["wape"]]
-    assert wape.filter(pl.col("level") == "series").height == 3
-    hours = wape.filter(pl.col("level") == "hour")
+    overall = wape.filter(pl.col("level") == "overall").select("days", "value").rows()
+    assert dict(overall) == {days: result["rolling"][str(days)]["wape"] for days in (1, 7, 30)}
+    assert result["metrics"] == result["rolling"]["7"]
+    week = wape.filter(pl.col("days") == 7)
+    assert week.filter(pl.col("level") == "series").height == 3
+    assert week.filter(pl.col("level") == "lead")["lead"].to_list() == list(range(1, 25))
+    hours = week.filter(pl.col("level") == "hour")
     assert hours["datetime_utc"].min() == predicted[0] - timedelta(days=1)
     assert hours["datetime_utc"].max() == predicted[-1] - timedelta(days=1, hours=1)
-    assert wape.group_by("level").agg(pl.col("n").sum())["n"].unique().to_list() == [result["scored"]]
+    assert week.group_by("level").agg(pl.col("n").sum())["n"].unique().to_list() == [result["scored"]]
+    assert wape.filter(pl.col("days") == 1, pl.col("level") == "hour").is_empty()
+
+
+def test_the_measures_of_a_group_are_those_of_the_core(system: Any, predicted: list[datetime]) -> None:
+    archive = ForecastArchive(system.settings)
+    observed = demo.observations(REFERENCE - timedelta(days=10), REFERENCE + timedelta(days=1), known_at=predicted[-1])
+    # One naive forecast is missing, and one forecast is a fallback.
+    observed = observed.filter(pl.col("datetime_utc") != predicted[0] - timedelta(days=2))
+    rows = scoring.scored(archive.read(feature_view_version=1), observed)
+    quality = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("fallback: silent")).otherwise("quality")
+    for lead, group in rows.with_columns(quality=quality).group_by("lead"):
+        found = scoring.measures(group, ["lead"]).row(0, named=True)
+        truth, forecast, naive = (group[name].to_numpy() for name in ("truth", "energy_consumption", "naive"))
+        assert found["wape"] == pytest.approx(metrics.wape(truth, forecast)), lead
+        assert found["mape"] == pytest.approx(metrics.mape(truth, forecast))
+        assert found["mae"] == pytest.approx(metrics.mae(truth, forecast))
+        assert found["naive_mae"] == pytest.approx(metrics.mae(truth, naive))
+        assert found["naive_mape"] == pytest.approx(metrics.mape(truth, naive))
+        assert found["naive_wape"] == pytest.approx(metrics.wape(truth, naive))
+        assert found["relative_mae"] == pytest.approx(metrics.relative_mae(truth, forecast, naive, [0] * len(truth)))
+        assert found["coverage_80"] == metrics.coverage(truth, group["q10"].to_numpy(), group["q90"].to_numpy())
+        assert found["coverage_90"] == metrics.coverage(truth, group["q05"].to_numpy(), group["q95"].to_numpy())
+        assert found["bias"] == pytest.approx(np.sum(forecast - truth) / np.sum(truth))
+        assert found["fallback_share"] == (group["quality"] != "model").mean()
+
+
+def test_what_the_models_measured_of_themselves_stands_beside_what_came(
+    system: Any, predicted: list[datetime], register: Any
+) -> None:
+    made = system.ingest(REFERENCE + timedelta(days=2))
+    other = register(made.pop("training_dataset_version"), at=predicted[-1], backtest={"wape_ratio": 0.9, "wape": None})
+    batch.predict(24, model_version=other, **made, settings=system.settings)
+    result = monitoring.compute(1, reference_datetime=predicted[-1], settings=system.settings)
+    # The last run's forecasts are not observed yet, so only the first model has been scored.
+    assert result["metrics"]["backtest_relative_mae"] == 0.5
+    later = system.ingest(predicted[-1] + timedelta(hours=12))
+    assert later
+    result = monitoring.compute(1, reference_datetime=predicted[-1] + timedelta(hours=12), settings=system.settings)
+    assert result["metrics"]["backtest_relative_mae"] == pytest.approx((12 * 0.9 + 96 * 0.5) / 108)
+    assert result["metrics"]["backtest_wape"] == 0.04
 
 
 def test_the_first_run_has_nothing_to_score_and_says_so(system: Any) -> None:
@@ -116,11 +160,19 @@ def test_computing_in_any_order_and_again_keeps_the_same_history(system: Any, pr
     assert ForecastArchive(system.settings).read_metrics(feature_view_version=1).equals(forward)
 
 
-def test_forecasts_older_than_a_week_are_left_alone(system: Any, predicted: list[datetime]) -> None:
-    later = predicted[0] + timedelta(days=7, hours=13)
-    system.ingest(later)
-    result = monitoring.compute(1, reference_datetime=later, settings=system.settings)
-    assert result["runs"] == len([each for each in predicted if each >= later - timedelta(days=7)]) == 3
+def test_each_number_of_days_ends_with_the_newest_hour_that_was_observed(
+    system: Any, predicted: list[datetime], register: Any
+) -> None:
+    later = predicted[-1] + timedelta(days=8)
+    made = system.ingest(later)
+    model = register(made.pop("training_dataset_version"), at=later)
+    batch.predict(24, model_version=model, **made, settings=system.settings)
+    system.ingest(later + timedelta(days=1))
+    result = monitoring.compute(1, reference_datetime=later + timedelta(days=1), settings=system.settings)
+    assert result["runs"] == 1
+    kept = ForecastArchive(system.settings).read_metrics(feature_view_version=1)
+    counts = kept.filter(pl.col("level") == "overall", pl.col("metric") == "wape").select("days", "n").rows()
+    assert dict(counts) == {1: 72, 7: 72, 30: 72 * 6}
 
 
 def test_a_feature_view_that_does_not_exist_is_an_error_that_names_those_that_do(system: Any) -> None:

@@ -37,9 +37,9 @@ def forecasts(
 
 def metrics(*, reference: datetime = REFERENCE, value: float | None = 0.1) -> pl.DataFrame:
     rows = [
-        (reference, 1, "overall", None, None, None, "wape", value, 96),
-        (reference, 1, "series", "DK1", "111", None, "wape", 0.2, 24),
-        (reference, 1, "hour", None, None, reference, "wape", 0.3, 4),
+        (reference, 1, "overall", None, None, None, None, 7, "wape", value, 96),
+        (reference, 1, "series", "DK1", "111", None, None, 7, "wape", 0.2, 24),
+        (reference, 1, "hour", None, None, reference, None, 7, "wape", 0.3, 4),
     ]
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 

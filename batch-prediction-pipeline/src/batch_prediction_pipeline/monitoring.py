@@ -1,5 +1,6 @@
 """Monitoring: how good the archived forecasts turned out, kept for every hour that asks."""
 
+import json
 import logging
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -8,17 +9,20 @@ import polars as pl
 
 from batch_prediction_pipeline import scoring
 from batch_prediction_pipeline.versions import reference_for
+from forecast_core import tracking
 from forecast_core.arguments import whole_number
 from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.forecasts import ForecastArchive
 from forecast_core.metrics import plain
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window
+from forecast_core.window import DATETIME_FORMAT, HOUR, Window, floor_hour
 
 logger = logging.getLogger(__name__)
 
-LOOK_BACK: Final = timedelta(days=7)
-"""Forecasts made in this time up to the reference time are scored, so that the cost of an hour stays the same."""
+WEEK: Final = 7
+_LONGEST: Final = timedelta(days=max(scoring.DAYS))
+_HORIZON: Final = timedelta(days=7)
+"""The longest horizon that there can be."""
 
 _INSTANT: Final = timedelta(microseconds=1)
 
@@ -29,12 +33,13 @@ def compute(
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Score the forecasts of the week up to a reference time, on those of their hours that were observed by then.
+    """Score the archived forecasts of the last 1, 7 and 30 days that were observed by a reference time.
 
-    Truth and the seasonal naive forecast are the observations as known at the reference time. Figures are kept over
-    all, per hour and per series, under the reference time; the same again changes nothing. No later forecast or
-    observation enters them, but a forecast of an earlier reference time can only be scored if it is in the archive by
-    now: after a backfill from the newest hour to the oldest, fewer are, and computing again completes the figures.
+    Truth and the seasonal naive forecast are the observations as known at the reference time; the days end with the
+    newest hour that has both. Figures are kept over all, per series and per lead, and per hour of
+    the last week, under the reference time; the same again changes nothing. No later forecast or observation enters
+    them, but a forecast of an earlier reference time can only be scored if it is in the archive by now: after a
+    backfill from the newest hour to the oldest, fewer are, and computing again completes the figures.
 
     Args:
         feature_view_version: As ``feature_view.create`` returned it.
@@ -42,37 +47,57 @@ def compute(
         settings: Where things are; default from the environment.
 
     Returns:
-        Plain JSON: ``scored``, the number of forecasts beside which there is an observation, and the figures over all
-        of them, as fractions and kWh; with nothing to score, 0 and a ``note`` that says so.
+        Plain JSON: ``scored``, the number of forecasts of the last week beside which there is an observation,
+        ``metrics`` over all of them, as fractions and kWh, and ``rolling``, the same by number of days; with nothing
+        to score, 0 and a ``note`` that says so.
 
     Raises:
         InvalidArgument: If an argument cannot be read.
         NotFoundError: If there is no such feature view, or nothing was ever ingested.
         StorageError: If the stores cannot be read or written now.
+        TrackingError: If the tracking database cannot be read now.
     """
     settings = settings or Settings()
     store, archive = FeatureStore(settings), ForecastArchive(settings)
     view = store.feature_view(whole_number("feature_view_version", feature_view_version, least=1))
     reference = reference_for(store, view, reference_datetime, window_end=None)
-    forecasts = archive.read(
-        feature_view_version=view.version, reference_from=reference - LOOK_BACK, reference_until=reference + _INSTANT
-    )
     facts = {"feature_view_version": view.version, "reference_datetime": reference.strftime(DATETIME_FORMAT)}
+    forecasts = _forecasts(archive, view, reference)
     if forecasts.is_empty():
-        return _nothing(facts, "no forecast was archived in the week before: the first can be scored a day later")
+        return _nothing(facts, "no forecast was archived before: the first can be scored a day later")
     rows = scoring.scored(forecasts, _observed(store, view, forecasts, reference))
     if rows.is_empty():
         return _nothing(facts, f"none of the {forecasts.height} archived forecasts' hours has been observed yet")
     run = {"feature_view_version": view.version, "reference_datetime": reference}
-    archive.write_metrics(scoring.history(rows, run=run))
-    figures = plain(dict(scoring.overall(rows)))
-    logger.info("scored %d forecasts: %s", rows.height, figures)
-    return {**facts, "scored": rows.height, **_extent(rows), "metrics": figures}
+    history = scoring.history(rows, run=run, backtests=_backtests(settings, rows))
+    archive.write_metrics(history)
+    rolling = _rolling(history)
+    week = scoring.recent(rows, days=WEEK)
+    logger.info("scored %d forecasts: %s", week.height, rolling[str(WEEK)])
+    return {**facts, "scored": week.height, **_extent(week), "metrics": rolling[str(WEEK)], "rolling": rolling}
 
 
 def _nothing(facts: dict[str, Any], note: str) -> dict[str, Any]:
     logger.info("nothing to score: %s", note)
     return {**facts, "scored": 0, "note": note}
+
+
+def _forecasts(archive: ForecastArchive, view: FeatureView, reference: datetime) -> pl.DataFrame:
+    """Return all whole runs by the reference time that forecast any of the last days that can be observed by then.
+
+    Those days may lie weeks before the reference time, as data come late: the newest run says where.
+    """
+    runs = archive.read_runs(feature_view_version=view.version, reference_until=reference + _INSTANT)
+    if runs.is_empty():
+        return archive.read(feature_view_version=view.version, reference_until=reference + _INSTANT)
+    end, fh = runs.select(pl.col("window_end").max(), pl.col("fh").max()).row(0)
+    return archive.read(
+        feature_view_version=view.version,
+        # A run forecasts no hour that is further ahead of its reference time than the longest horizon.
+        reference_from=end - _LONGEST - 2 * _HORIZON,
+        reference_until=reference + _INSTANT,
+        target=Window(end - _LONGEST - timedelta(hours=fh), floor_hour(reference) + 2 * _HORIZON),
+    )
 
 
 def _observed(store: FeatureStore, view: FeatureView, forecasts: pl.DataFrame, reference: datetime) -> pl.DataFrame:
@@ -90,6 +115,22 @@ def _observed(store: FeatureStore, view: FeatureView, forecasts: pl.DataFrame, r
         window=Window(bounds["first"] - back, bounds["last"] + HOUR),
         known_at=reference,
     )
+
+
+def _backtests(settings: Settings, rows: pl.DataFrame) -> dict[int, dict[str, Any]]:
+    """Return what each model of the forecasts measured of itself when it was trained."""
+    versions = set(rows["model_version"].unique())
+    models = tracking.find_model_versions(settings, first=min(versions))
+    return {each.version: json.loads(each.tags.get("metrics", "{}")) for each in models if each.version in versions}
+
+
+def _rolling(history: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the figures over all by number of days."""
+    total = history.filter(pl.col("level") == "overall")
+    return {
+        str(days): plain(dict(part.select("metric", "value").iter_rows()))
+        for (days,), part in total.partition_by(["days"], as_dict=True, maintain_order=True).items()
+    }
 
 
 def _extent(rows: pl.DataFrame) -> dict[str, Any]:

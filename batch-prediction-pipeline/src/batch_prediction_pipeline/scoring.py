@@ -1,93 +1,143 @@
 """Scoring: forecasts beside what came and beside the seasonal naive forecast; frame in, frame out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
-from forecast_core import metrics
 from forecast_core.forecasts import METRICS
 from forecast_core.schema import KEY, SERIES
 
 SEASON: Final = 24
+DAYS: Final = (1, 7, 30)
+"""Days over which figures are kept, up to the newest observed hour."""
 
-Measures = Mapping[str, float]
+HOUR_DAYS: Final = 7
+"""Days of which the single hours are kept."""
 
 
 def scored(forecasts: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
-    """Return the forecasts whose hour was observed, with the columns ``truth`` and ``naive``.
+    """Return the forecasts whose hour was observed, with the columns ``lead``, ``truth`` and ``naive``.
 
     The naive forecast of an hour is the value observed a whole number of days before it, the last such hour before
     the run's first forecast hour; it is null where that hour was not observed.
 
     Args:
-        forecasts: Rows of ``schema.FORECASTS``, of any number of runs.
+        forecasts: Rows of ``schema.FORECASTS``, of any number of whole runs.
         observed: ``schema.OBSERVATIONS`` of the forecast hours and of the days before them.
     """
-    lead = (pl.col("datetime_utc") - pl.col("datetime_utc").min().over("reference_datetime")).dt.total_hours()
-    seasons = lead // SEASON + 1
+    first = pl.col("datetime_utc").min().over("reference_datetime")
+    lead = (pl.col("datetime_utc") - first).dt.total_hours() + 1
+    seasons = (lead - 1) // SEASON + 1
     truth = observed.rename({"energy_consumption": "truth"})
     before = observed.rename({"energy_consumption": "naive", "datetime_utc": "naive_hour"})
     return (
-        forecasts.with_columns((pl.col("datetime_utc") - pl.duration(hours=seasons * SEASON)).alias("naive_hour"))
+        forecasts.with_columns(lead=lead, naive_hour=pl.col("datetime_utc") - pl.duration(hours=seasons * SEASON))
         .join(truth, on=KEY)
         .join(before, on=(*SERIES, "naive_hour"), how="left")
     )
 
 
-def measures(rows: pl.DataFrame) -> dict[str, float]:
-    """Return the measures of ``scored`` rows; NaN where there is nothing to measure or to divide by.
+def recent(rows: pl.DataFrame, *, days: int) -> pl.DataFrame:
+    """Return the ``scored`` rows of the last ``days`` days, up to the newest hour among them."""
+    return rows.filter(pl.col("datetime_utc") > pl.col("datetime_utc").max() - pl.duration(days=days))
 
-    ``relative_mae`` is the MAE over that of the naive forecast on the rows that have one.
+
+def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Return one row per group of ``scored`` rows: its key, ``n`` and its measures, null where they are not defined.
+
+    The measures are those of ``forecast_core.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that of
+    the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
+    all series ``relative_mae`` is also WAPE over the naive forecast's. ``bias`` is sum(forecast - truth) / sum|truth|;
+    ``fallback_share`` the share of forecasts that did not come from the model.
     """
-    truth, forecast, naive = (rows[name].to_numpy() for name in ("truth", "energy_consumption", "naive"))
-    comparable = rows.filter(pl.col("naive").is_not_null())
-    simple = metrics.mae(truth, naive)
-    own = metrics.mae(comparable["truth"].to_numpy(), comparable["energy_consumption"].to_numpy())
-    return {
-        "mape": metrics.mape(truth, forecast),
-        "wape": metrics.wape(truth, forecast),
-        "mae": metrics.mae(truth, forecast),
-        "naive_mae": simple,
-        "relative_mae": own / simple if simple > 0 else float("nan"),
+    truth, forecast, naive = pl.col("truth"), pl.col("energy_consumption"), pl.col("naive")
+    error, naive_error, size = (forecast - truth).abs(), (naive - truth).abs(), truth.abs()
+    comparable, positive = naive.is_not_null(), truth > 0
+    figures = {
+        "wape": _ratio(error.sum(), size.sum()),
+        "mape": (error / truth).filter(positive).mean(),
+        "mae": error.mean(),
+        "bias": _ratio((forecast - truth).sum(), size.sum()),
+        "naive_wape": _ratio(naive_error.sum(), size.filter(comparable).sum()),
+        "naive_mape": (naive_error / truth).filter(positive).mean(),
+        "naive_mae": naive_error.mean(),
+        "relative_mae": _ratio(error.filter(comparable).sum(), naive_error.sum()),
+        "coverage_80": truth.is_between("q10", "q90").mean(),
+        "coverage_90": truth.is_between("q05", "q95").mean(),
+        "fallback_share": (pl.col("quality") != "model").mean(),
     }
+    named = [value.alias(name) for name, value in figures.items()]
+    if not by:
+        return rows.select(pl.len().cast(pl.Int64).alias("n"), *named)
+    return rows.group_by(by).agg(pl.len().cast(pl.Int64).alias("n"), *named).sort(by)
 
 
-def overall(rows: pl.DataFrame) -> dict[str, float]:
-    """Return ``measures`` of all rows, with ``rmae24``, the naive forecast's percentages and the intervals' coverage.
-
-    ``rmae24`` is the mean over series of their ``relative_mae``.
-    """
-    truth, forecast, naive = (rows[name].to_numpy() for name in ("truth", "energy_consumption", "naive"))
-    series = rows.select(pl.concat_str(SERIES, separator="/"))["area"].to_numpy()
-    low, high = (("q10", "q05"), ("q90", "q95"))
-    ranges = {share: (rows[a].to_numpy(), rows[b].to_numpy()) for share, a, b in zip((80, 90), low, high, strict=True)}
-    return {
-        **measures(rows),
-        "rmae24": metrics.relative_mae(truth, forecast, naive, series),
-        "naive_mape": metrics.mape(truth, naive),
-        "naive_wape": metrics.wape(truth, naive),
-        **{f"coverage_{share}": metrics.coverage(truth, *bounds) for share, bounds in ranges.items()},
-    }
+def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    return pl.when(below > 0).then(above / below)
 
 
-def history(rows: pl.DataFrame, *, run: Mapping[str, Any]) -> pl.DataFrame:
-    """Return ``forecasts.METRICS`` of ``scored`` rows: over all, for each hour and for each series.
+def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the measures of all rows, with ``rmae24`` and what the models had measured of themselves beside them.
+
+    ``rmae24`` is the mean over series of their ``relative_mae``. ``backtest_...`` are the figures that the training of
+    each forecast's model measured on its last origins, averaged over the forecasts.
 
     Args:
-        rows: At least one.
-        run: The run's ``reference_datetime`` and ``feature_view_version``.
+        rows: ``scored`` rows, at least one.
+        backtests: Metrics of the training, by model version.
     """
-    return pl.DataFrame([{**run, **record} for record in _records(rows)], schema=METRICS)
+    figures: dict[str, Any] = measures(rows).row(0, named=True)
+    relative = measures(rows, SERIES)["relative_mae"]
+    return {**figures, "rmae24": relative.mean(), **_backtest(rows, backtests)}
 
 
-def _records(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    yield from _metrics("overall", {}, overall(rows), rows.height)
-    for level, columns in (("hour", ("datetime_utc",)), ("series", SERIES)):
-        for key, group in rows.partition_by(columns, as_dict=True).items():
-            yield from _metrics(level, dict(zip(columns, key, strict=True)), measures(group), group.height)
+_OF_BACKTEST: Final = {
+    "backtest_wape": "wape",
+    "backtest_naive_wape": "naive_wape",
+    "backtest_relative_mae": "wape_ratio",
+    "backtest_rmae24": "rmae24",
+    "backtest_coverage_80": "coverage_80",
+    "backtest_coverage_90": "coverage_90",
+}
 
 
-def _metrics(level: str, key: dict[str, Any], values: Measures, count: int) -> Iterator[dict[str, Any]]:
-    for metric, value in metrics.plain(dict(values)).items():
-        yield {"level": level, **key, "metric": metric, "value": value, "n": count}
+def _backtest(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
+    counts = dict(rows["model_version"].value_counts().iter_rows())
+    result: dict[str, float | None] = {}
+    for name, theirs in _OF_BACKTEST.items():
+        pairs = [(n, backtests.get(version, {}).get(theirs)) for version, n in counts.items()]
+        known = [(n, value) for n, value in pairs if value is not None]
+        total = sum(n for n, _ in known)
+        result[name] = sum(n * value for n, value in known) / total if total else None
+    return result
+
+
+def history(rows: pl.DataFrame, *, run: Mapping[str, Any], backtests: Mapping[int, Mapping[str, Any]]) -> pl.DataFrame:
+    """Return ``forecasts.METRICS`` of ``scored`` rows: over all, by series and lead for each of ``DAYS``, and by hour.
+
+    Args:
+        rows: ``scored`` rows, at least one.
+        run: The run's ``reference_datetime`` and ``feature_view_version``.
+        backtests: Metrics of the training, by model version.
+    """
+    parts = []
+    for days in DAYS:
+        window = recent(rows, days=days)
+        total = pl.DataFrame([overall(window, backtests)], infer_schema_length=None)
+        parts.append(_long(total, "overall", days))
+        parts.extend(_long(measures(window, by), level, days) for level, by in (("series", SERIES), ("lead", ["lead"])))
+        if days == HOUR_DAYS:
+            parts.append(_long(measures(window, ["datetime_utc"]), "hour", days))
+    constants = [pl.lit(value, dtype=METRICS[name]).alias(name) for name, value in run.items()]
+    return pl.concat(parts).with_columns(*constants).select(METRICS.names())
+
+
+def _long(figures: pl.DataFrame, level: str, days: int) -> pl.DataFrame:
+    keys = {name: METRICS[name] for name in (*KEY, "lead")}
+    absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in keys.items() if name not in figures.columns]
+    index = [*keys, "n"]
+    wide = figures.with_columns(*absent).with_columns(pl.exclude(*index).cast(pl.Float64))
+    return wide.unpivot(index=index, variable_name="metric", value_name="value").with_columns(
+        level=pl.lit(level), days=pl.lit(days, dtype=pl.Int64), lead=pl.col("lead").cast(pl.Int64)
+    )

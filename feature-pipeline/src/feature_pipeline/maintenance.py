@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+from forecast_core.alarms import Alarms
 from forecast_core.arguments import whole_number
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
@@ -33,7 +34,7 @@ def run(keep_days: int | str = 7, *, settings: Settings | None = None) -> dict[s
     settings = settings or Settings()
     days = whole_number("keep_days", keep_days, least=1)
     keep = timedelta(days=days)
-    stores = (FeatureStore(settings), Quarantine(settings), ForecastArchive(settings))
+    stores = (FeatureStore(settings), Quarantine(settings), ForecastArchive(settings), Alarms(settings))
     tables = {name: done for store in stores for name, done in store.maintain(keep=keep).items()}
     for name, done in tables.items():
         logger.info("%s: %s", name, done)

@@ -27,6 +27,8 @@ METRICS: Final = pl.Schema(
         "area": pl.String(),
         "consumer_type": pl.String(),
         "datetime_utc": UTC_HOUR,
+        "lead": pl.Int64(),
+        "days": pl.Int64(),
         "metric": pl.String(),
         "value": pl.Float64(),
         "n": pl.Int64(),
@@ -34,8 +36,10 @@ METRICS: Final = pl.Schema(
 )
 """One metric of one run: over all (``overall``), or of one ``hour``, ``series`` or ``lead``.
 
-``area``, ``consumer_type`` and ``datetime_utc`` are null where the level does not name them; ``value`` is null where
-the metric is not defined; ``n`` is the number of observations behind it.
+It is over the last ``days`` (1, 7 or 30) days up to the newest observed hour. ``area``, ``consumer_type``,
+``datetime_utc`` and ``lead`` (1 is the first hour of a forecast) are null where the level does not name them; ``value``
+is null where the metric is not defined; ``n`` is the number of forecasts behind it. docs/monitoring.md lists the
+metrics of each level.
 """
 
 RUNS: Final = pl.Schema(
@@ -76,8 +80,8 @@ Kind ``feature``: what each group of inputs adds to what the fitted members say;
 """
 
 _EXPLANATIONS_KEY: Final = (*KEY, "kind", "name")
-_METRICS_KEY: Final = ("level", *KEY, "metric")
-_METRICS_NULLABLE: Final = (*KEY, "value")
+_METRICS_KEY: Final = ("days", "level", *KEY, "lead", "metric")
+_METRICS_NULLABLE: Final = (*KEY, "lead", "value")
 _DATE: Final = "reference_date"
 
 
@@ -219,7 +223,7 @@ class ForecastArchive:
         reference_from: datetime | None = None,
         reference_until: datetime | None = None,
     ) -> pl.DataFrame:
-        """Return METRICS of the runs in [from, until), sorted by reference time, level, key and metric."""
+        """Return METRICS of the runs in [from, until), sorted by reference time, days, level, key, lead and metric."""
         conditions = _run_range(feature_view_version, reference_from, reference_until)
         frame = self._metrics.collect(lambda rows: rows.filter(*conditions).select(METRICS.names()))
         return frame.sort("reference_datetime", *_METRICS_KEY)

@@ -30,14 +30,16 @@ class ModelVersion:
     tags: Mapping[str, str]
 
 
-def find_model_versions(settings: Settings, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-    """Return the versions that carry all of ``tags``, lowest first; none if there is no database.
+def find_model_versions(
+    settings: Settings, tags: Mapping[str, str] | None = None, *, first: int = 1
+) -> list[ModelVersion]:
+    """Return the versions from ``first`` on that carry all of ``tags``, lowest first; none if there is no database.
 
     Raises:
         TrackingError: If the database is locked or does not answer.
     """
     with reading(settings) as connection:
-        return [] if connection is None else _select(connection, tags or {})
+        return [] if connection is None else _select(connection, tags or {}, first=first)
 
 
 def model_version(settings: Settings, version: int) -> ModelVersion:
@@ -57,13 +59,15 @@ def model_version(settings: Settings, version: int) -> ModelVersion:
     raise NotFoundError(f"there is no model version {version}; registered: {listed}{older}", version=version)
 
 
-def _select(connection: "Connection", tags: Mapping[str, str], version: int | None = None) -> list[ModelVersion]:
+def _select(
+    connection: "Connection", tags: Mapping[str, str], version: int | None = None, *, first: int = 1
+) -> list[ModelVersion]:
     from sqlalchemy import column, select, table
 
     # MLflow's tables; the version of MLflow is pinned, and a test compares these reads with its client's.
     versions = table("model_versions", *map(column, ("name", "version", "run_id", "source", "current_stage")))
     carried = table("model_version_tags", *map(column, ("name", "version", "key", "value")))
-    query = select(versions).where(versions.c.name == MODEL).order_by(versions.c.version)
+    query = select(versions).where(versions.c.name == MODEL, versions.c.version >= first).order_by(versions.c.version)
     # A deleted version stays in the table, in a stage of its own.
     query = query.where(versions.c.current_stage.is_distinct_from("Deleted_Internal"))
     if version is not None:
