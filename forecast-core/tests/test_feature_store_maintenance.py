@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import FeatureStore, delta, maintenance
+from forecast_core.feature_store import FeatureStore, delta, maintenance, observations
 from forecast_core.forecasts import ForecastArchive
 from forecast_core.schema import FORECASTS, OBSERVATIONS, QUANTILES
 from forecast_core.settings import Settings
@@ -71,6 +71,58 @@ def test_after_maintenance_every_table_has_few_files_and_the_same_rows(store: Fe
     assert report["observations/demo/v1"]["files_before"] == len(list(observation_files(tmp_path))) - 4
     run(store, 8)
     assert store.newest_training_dataset().version == 9
+
+
+def test_files_of_many_rows_have_one_block_each_and_are_left_alone_when_others_come(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observations, "ROW_GROUP", 20)
+    for hour in (0, 200, 230, 250, 480):
+        run(store, hour)
+    before = everything(store)
+    store.maintain(keep=WEEK)
+    assert everything(store).equals(before)
+    assert blocks_of_files(tmp_path) == [[0], [1], [2]]
+    paths = set(files_of_first(tmp_path)["path"])
+    run(store, 500)
+    store.maintain(keep=WEEK)
+    assert blocks_of_files(tmp_path) == [[0], [1], [2]]
+    assert len(paths & set(files_of_first(tmp_path)["path"])) == 2
+
+
+def test_merging_ends_where_not_all_of_what_belongs_together_fits_a_file(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observations, "ROW_GROUP", 20)
+    monkeypatch.setattr(observations, "FILE_ROWS", 60)
+    for hour in range(0, 480, 12):
+        run(store, hour)
+    before = everything(store)
+    store.maintain(keep=WEEK)
+    assert everything(store).equals(before)
+    assert len(blocks_of_files(tmp_path)) <= 504 * 2 // 60 + 3
+
+
+def everything(store: FeatureStore) -> pl.DataFrame:
+    window = Window(START, START + 6 * WEEK)
+    return store.read_revisions(dataset="demo", feature_group_version=1, window=window)
+
+
+def files_of_first(root: Path) -> pl.DataFrame:
+    schema = observations.SCHEMA
+    table = delta.Table(str(root / "store" / "observations" / "demo" / "v1"), schema)
+    snapshot = table.snapshot()
+    assert snapshot is not None
+    return observations.files_of(snapshot.files(), "first").sort("min_datetime_utc")
+
+
+def blocks_of_files(root: Path) -> list[list[int]]:
+    number = {each: observations.block(f"{each}_datetime_utc").alias(each) for each in ("min", "max")}
+    bounds = (
+        files_of_first(root).select(*number.values())
+        - pl.select(pl.lit(START).alias("s")).select(observations.block("s")).item()
+    )
+    return [[*range(low, high + 1)] for low, high in bounds.rows()]
 
 
 def observation_files(root: Path) -> list[Path]:

@@ -111,10 +111,13 @@ def _merge(table: Table) -> None:
 
 
 def _merged(snapshot: Snapshot, kind: str) -> tuple[int | None, FileChange | None]:
-    """Plan to merge as many small files of a kind, neighbours in time, as make one; None if there are none."""
+    """Plan to merge small files of a kind that have blocks in common; None if there are none.
+
+    Fewer files have rows of some block afterwards, and more of none: merging again and again comes to an end.
+    """
     small = observations.files_of(snapshot.files(), kind).filter(pl.col("rows") < observations.FILE_ROWS // 2)
-    group = small.sort("min_datetime_utc", "path").filter(pl.col("rows").cum_sum() <= observations.FILE_ROWS)
-    if group.height < 2:
+    group = _first_group(small)
+    if group is None:
         return None, None
     paths = group["path"].to_list()
     rows = snapshot.scan(paths, _SCHEMAS[kind])
@@ -127,6 +130,16 @@ def _merged(snapshot: Snapshot, kind: str) -> tuple[int | None, FileChange | Non
     writer = observations.Writer(snapshot)
     writer.add(kind, merged)
     return int(group["rows"].sum()) - merged.height, FileChange(writer.finish(), paths)
+
+
+def _first_group(small: pl.DataFrame) -> pl.DataFrame | None:
+    """Return the earliest files, two at least, each with a block in common with one before it, of rows for one file."""
+    bounds = [observations.block(f"{bound}_datetime_utc").fill_null(0).alias(bound) for bound in ("min", "max")]
+    files = small.with_columns(*bounds).sort("min", "max", "path")
+    parts = (pl.col("min") > pl.col("max").cum_max().shift(1)).fill_null(value=True).cum_sum()
+    near = files.with_columns(part=parts).filter(pl.col("rows").cum_sum().over("part") <= observations.FILE_ROWS)
+    groups = near.filter(pl.len().over("part") > 1)
+    return None if groups.is_empty() else groups.filter(pl.col("part") == groups["part"][0])
 
 
 def _that_say_something(snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:

@@ -8,14 +8,14 @@ of coverage. The files are of four kinds (the table's partitions):
 - ``series``: see ``series``.
 - ``coverage``: that an ingest at ``known_at`` asked for so many ``hours`` from ``datetime_utc`` on.
 
-Rows are sorted by series and hour in files of bounded size, each of consecutive hours; a reader passes over files, and
-parts of files, by their bounds. Why: docs/decisions/0003-observations-as-changes-of-state.md.
+Rows are sorted by series and hour in files of bounded size, each of consecutive hours: rows of more than a row group
+are cut into blocks of ten days. A reader passes over files, and parts of files, by their bounds. Why: docs/decisions/0003-observations-as-changes-of-state.md.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from deltalake.transaction import AddAction
 
 from forecast_core.feature_store import grid, revisions, series
 from forecast_core.feature_store.delta import Snapshot, Table
-from forecast_core.feature_store.files import FileChange
+from forecast_core.feature_store.files import ROW_GROUP, FileChange
 from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
 from forecast_core.window import HOUR, Window, as_utc
 
@@ -32,6 +32,8 @@ SCHEMA: Final = pl.Schema({**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kin
 PARTITION_BY: Final = ("kind",)
 FILE_ROWS: Final = 1 << 21
 """A file has about this many rows at most."""
+BLOCK: Final = 240 * HOUR
+"""A file of more than a row group has the hours of one block, counted from 1970: a window's cost is its own."""
 
 _LOG = logging.getLogger(__name__)
 _NOTHING: Final = IngestCounts(0, 0, 0, 0, 0)
@@ -115,8 +117,21 @@ class Writer:
         if pending := self._pending[kind]:
             rows = pl.concat(pending)
             order = [name for name in (*revisions.KEY, "known_at") if name in rows.columns]
-            self._written.append(self._snapshot.write(rows.sort(order), kind=kind))
+            for part in _blocks(rows):
+                self._written.append(self._snapshot.write(part.sort(order), kind=kind))
             pending.clear()
+
+
+def block(hour: str) -> pl.Expr:
+    """The number of the block that an hour is in."""
+    return pl.col(hour).dt.epoch("us") // (BLOCK // timedelta(microseconds=1))
+
+
+def _blocks(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    if rows.height <= ROW_GROUP or "datetime_utc" not in rows.columns:
+        return [rows]
+    number = rows.select(block("datetime_utc").alias("block"))["block"]
+    return [rows.filter(number == each) for each in number.unique().sort()]
 
 
 def names(snapshot: Snapshot, files: pl.DataFrame) -> pl.DataFrame:
