@@ -9,7 +9,8 @@ of coverage. The files are of four kinds (the table's partitions):
 - ``coverage``: that an ingest at ``known_at`` asked for so many ``hours`` from ``datetime_utc`` on.
 
 Rows are sorted by series and hour in files of bounded size, each of consecutive hours: rows of more than a row group
-are cut into blocks of ten days. A reader passes over files, and parts of files, by their bounds. Why: docs/decisions/0003-observations-as-changes-of-state.md.
+are cut into blocks of ten days. A reader passes over files, and parts of files, by their bounds. Why:
+docs/decisions/0003-observations-as-changes-of-state.md.
 """
 
 import logging
