@@ -73,6 +73,11 @@ up: $(DEPLOY)/.installed ## start everything in the background
 down: ## stop everything that was started
 	@if [ -x "$(DEPLOY)/bin/python" ]; then $(STACK) down; fi
 
+.PHONY: shell
+shell: $(UV) ## install the command .energy/bin/energy alone, without the stack
+	@UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/shell $(UV) sync --quiet --frozen --no-dev --package app-shell --python $(PYTHON)
+	@mkdir -p $(ROOT)/bin && ln -sf $(CURDIR)/deploy/energy $(ROOT)/bin/energy
+
 .PHONY: dev
 dev: $(UV) ## install the development environment
 	@$(DEV) sync --quiet --frozen --python $(PYTHON)
@@ -125,7 +130,8 @@ bench-skill: dev ## score forecasts of real data: DENMARK=FILE EIA=FILE REFEREE=
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }
-	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("forecast-core(\[[a-z,]+\])?==)[^"]+/\1$(V)/' {forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline}/pyproject.toml
+	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("(forecast-core|[a-z-]+-pipeline)(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
+		{forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-shell}/pyproject.toml
 	@$(UV) lock --quiet
 
 .PHONY: clean

@@ -197,7 +197,14 @@ def test_a_stopped_index_is_a_clear_failure_and_no_fallback(
 
 
 def test_each_wheel_installs_alone_and_declares_all_that_it_imports(stack: Stack, tmp_path: Path) -> None:
-    for name in ("forecast-core[model,tracking]", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline"):
+    names = (
+        "forecast-core[model,tracking]",
+        "feature-pipeline",
+        "training-pipeline",
+        "batch-prediction-pipeline",
+        "app-shell",
+    )
+    for name in names:
         done = install(stack, tmp_path / "env", name)
         assert done.returncode == 0, done.stderr
         package = name.split("[")[0].replace("-", "_")
@@ -219,7 +226,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def test_poetry_and_uv_build_the_same_wheel(stack: Stack, tmp_path: Path) -> None:
-    for name in ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline"):
+    for name in ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline", "app-shell"):
         uv = stack.program("deploy", "uv")
         subprocess.run([uv, "build", "--quiet", "--out-dir", tmp_path / name, REPOSITORY / name], check=True)
         [by_uv], [by_poetry] = (folder.glob("*.whl") for folder in (tmp_path / name, stack.root / "dist" / name))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local_stack import airflow_settings, database, publication
-from local_stack.layout import DISTRIBUTIONS, REPOSITORY, Layout, SetupError, process_environment
+from local_stack.layout import REPOSITORY, Layout, SetupError, process_environment
 
 CREATE_STORES = """
 from forecast_core import tracking
@@ -47,7 +47,7 @@ def publish(layout: Layout) -> None:
 
 
 def install_pipelines(layout: Layout) -> None:
-    """Install all wheels from the private index into one environment for the shell, if the deployment changed."""
+    """Install the shell, and with it the pipelines, from the private index, if the deployment changed."""
     pins = (layout.deployed / "variables.json").read_bytes()
     environment_folder = layout.root / "venvs" / "pipelines"
     if _is_current(environment_folder / "deployed.sha256", pins):
@@ -62,9 +62,13 @@ def install_pipelines(layout: Layout) -> None:
     run_logged(
         layout,
         "pipelines-install",
-        [*command, "-c", str(layout.deployed / "constraints.txt"), *DISTRIBUTIONS[1:]],
+        [*command, "-c", str(layout.deployed / "constraints.txt"), "app-shell"],
         variables,
     )
+    # For the PATH of people: the program just installed, in the stack's settings.
+    link = layout.root / "bin" / "energy"
+    link.unlink(missing_ok=True)
+    link.symlink_to(REPOSITORY / "deploy" / "energy")
     _mark(environment_folder / "deployed.sha256", pins)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
+DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline", "app-shell")
 """Our wheels in the order in which they are published: core first, for the others need it."""
 
 # A path of a Unix socket holds at most 107 bytes; the longest name that we put behind the folder has 30.

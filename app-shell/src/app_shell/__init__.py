@@ -1,0 +1,1 @@
+"""The command ``energy``: the pipelines, their forecasts and their state, for people at a terminal."""

@@ -1,0 +1,120 @@
+"""Commands and what they take; what they do is imported when they are called, so that help and completion are quick."""
+
+from typing import Annotated
+
+import typer
+
+from app_shell.program import WRONG, AsJson, Commands, log_to_stderr, read_settings, shell_of
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Forecasts of hourly electricity consumption: make them, look at them, see where they come from.",
+    epilog="Exit codes: 0 done; 1 what was asked for or given is wrong, or a check failed; 2 wrong usage; "
+    "3 something cannot be reached now, try again; 130 interrupted. Settings: ML_PIPELINE_… (docs/settings.md).",
+)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Reference time in UTC, e.g. 2024-03-31T05:00.", show_default="this hour"),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(help="Source: demo://denmark, a .csv or .parquet file, or https://…/dataset/NAME.")
+    ] = "demo://denmark",
+    delay: Annotated[int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")] = 15,
+    export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = 30,
+    feature_group_version: Annotated[
+        int, typer.Option(metavar="N", help="Another number starts the tables afresh.")
+    ] = 1,
+    tune: Annotated[bool, typer.Option("--tune", help="Search a better configuration before training.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
+    _json: AsJson = False,
+) -> None:
+    """Run the seven steps in order, without Airflow: data, view, tuning if wanted, training, monitoring, forecasts."""
+    from app_shell import run as running
+    from forecast_core.arguments import moment
+    from forecast_core.window import floor_hour
+
+    log_to_stderr(verbose=verbose)
+    shell, settings = shell_of(context), read_settings()
+    at = floor_hour(shell.now) if reference is None else moment("reference", reference)
+    request = running.Request(at, delay, export, url, feature_group_version, tune)
+    shell.show(running.run(request, settings, running.progress()), running.summary)
+
+
+@app.command()
+def forecast(
+    context: typer.Context,
+    area: Annotated[str, typer.Argument(metavar="AREA", help="Price area, e.g. DK1.")],
+    consumer_type: Annotated[str, typer.Argument(metavar="TYPE", help="Consumer type, e.g. 111.")],
+    reference: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the forecasts were made.", show_default="the newest run")
+    ] = None,
+    feature_view_version: Annotated[
+        int | None, typer.Option(metavar="N", help="Where several views have forecasts of that time.")
+    ] = None,
+    days: Annotated[int, typer.Option(metavar="DAYS", min=0, help="Days of observations before them.")] = 2,
+    _json: AsJson = False,
+) -> None:
+    """Show the forecasts of a series, with intervals, beside what was observed: a plot and a table."""
+    from app_shell import forecast as forecasts
+    from forecast_core.arguments import moment
+
+    shell, settings = shell_of(context), read_settings()
+    facts = forecasts.of_series(
+        settings,
+        area,
+        consumer_type,
+        reference=None if reference is None else moment("reference", reference),
+        feature_view_version=feature_view_version,
+        days=days,
+        known_at=shell.now,
+    )
+    shell.show(facts, forecasts.drawn)
+
+
+@app.command()
+def lineage(
+    context: typer.Context,
+    area: Annotated[str, typer.Argument(metavar="AREA", help="Price area, e.g. DK1.")],
+    consumer_type: Annotated[str, typer.Argument(metavar="TYPE", help="Consumer type, e.g. 111.")],
+    hour: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The hour that is forecast.", show_default="the run's first")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the forecast was made.", show_default="the newest run")
+    ] = None,
+    feature_view_version: Annotated[
+        int | None, typer.Option(metavar="N", help="Where several views have forecasts of that time.")
+    ] = None,
+    recreate: Annotated[
+        bool, typer.Option("--recreate", help="Make its run again and compare; exit code 1 if anything differs.")
+    ] = False,
+    _json: AsJson = False,
+) -> None:
+    """Show what a forecast was made from: model, configuration, training dataset, observations, source and code."""
+    from rich.text import Text
+
+    from app_shell.forecast import find_run
+    from batch_prediction_pipeline import lineage as way_back
+    from forecast_core.arguments import moment
+
+    shell, settings = shell_of(context), read_settings()
+    run_ = find_run(settings, None if reference is None else moment("reference", reference), feature_view_version)
+    found = way_back.of_forecast(
+        area,
+        consumer_type,
+        run_["window_end"] if hour is None else hour,
+        run_["reference_datetime"],
+        run_["feature_view_version"],
+        recreate=recreate,
+        settings=settings,
+    )
+    shell.show(found, lambda facts: Text(way_back.as_text(facts).rstrip()))
+    if not way_back.is_same(found):
+        raise typer.Exit(WRONG)

@@ -1,0 +1,173 @@
+"""The forecasts of one series as they stand in the archive, beside what was observed: facts, table and plot."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from app_shell.plot import Band, Line, Plot
+from forecast_core.errors import NotFoundError
+from forecast_core.feature_store import FeatureStore
+from forecast_core.forecasts import ForecastArchive
+from forecast_core.schema import QUANTILES
+from forecast_core.settings import Settings
+from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
+
+_INSTANT: Final = timedelta(microseconds=1)
+_LOCAL: Final = ZoneInfo("Europe/Copenhagen")
+_NAMED: Final = 12
+
+
+def of_series(
+    settings: Settings,
+    area: str,
+    consumer_type: str,
+    *,
+    reference: datetime | None,
+    feature_view_version: int | None,
+    days: int,
+    known_at: datetime,
+) -> dict[str, Any]:
+    """Return the forecasts of a series as made at a reference time, and its observations around them.
+
+    Args:
+        settings: Where the archive and the store are.
+        area: Price area.
+        consumer_type: Consumer type.
+        reference: When the forecasts were made; None for the newest run.
+        feature_view_version: The view that they were made with; None for the last of those that have a run then.
+        days: Days of observations before the first forecast.
+        known_at: Observations are as known at this time.
+
+    Returns:
+        Plain JSON; times are text in UTC, energy is in kWh.
+
+    Raises:
+        NotFoundError: If there is no such run or series; the message says what there is.
+        StorageError: If the stores cannot be read now.
+    """
+    run = find_run(settings, reference, feature_view_version)
+    made_at = run["reference_datetime"]
+    rows = ForecastArchive(settings).read(
+        feature_view_version=run["feature_view_version"], reference_from=made_at, reference_until=made_at + _INSTANT
+    )
+    forecasts = _series(rows, area, consumer_type).sort("datetime_utc")
+    observed = _observed(settings, forecasts, run["feature_view_version"], days=days, known_at=known_at)
+    numbers = ["datetime_utc", "energy_consumption", *QUANTILES, "quality"]
+    return {
+        "area": area,
+        "consumer_type": consumer_type,
+        "unit": "kWh",
+        "reference_datetime": f"{made_at:{DATETIME_FORMAT}}",
+        **{name: run[name] for name in ("feature_view_version", "training_dataset_version", "model_version")},
+        "forecasts": _plain(forecasts.select(numbers)),
+        "observations": _plain(observed.select("datetime_utc", "energy_consumption")),
+    }
+
+
+def find_run(settings: Settings, reference: datetime | None, version: int | None) -> dict[str, Any]:
+    """Return the facts (RUNS) of the run at a reference time, of a view if that is given; None stands for the newest.
+
+    Raises:
+        NotFoundError: If there is none; the message says which there are.
+    """
+    runs = ForecastArchive(settings).read_runs(feature_view_version=version)
+    wanted = runs if reference is None else runs.filter(pl.col("reference_datetime") == reference)
+    if wanted.is_empty():
+        of_view = "" if version is None else f" with feature view {version}"
+        if runs.is_empty():
+            raise NotFoundError(f"there are no forecasts{of_view} in {settings.store} yet: make some by `energy run`")
+        newest = runs["reference_datetime"].unique().sort(descending=True).head(_NAMED).dt.strftime(DATETIME_FORMAT)
+        raise NotFoundError(
+            f"no forecasts{of_view} were made at {reference:{DATETIME_FORMAT}} UTC; the newest were at "
+            f"{', '.join(newest)}: give one of those with --reference, or run `energy run --reference …` for that hour"
+        )
+    return wanted.sort("reference_datetime", "feature_view_version").row(-1, named=True)
+
+
+def _series(rows: pl.DataFrame, area: str, consumer_type: str) -> pl.DataFrame:
+    found = rows.filter(pl.col("area") == area, pl.col("consumer_type") == consumer_type)
+    if not found.is_empty():
+        return found
+    areas = rows["area"].unique().sort().to_list()
+    if area not in areas:
+        raise NotFoundError(f"there is no price area {area!r}; there are {', '.join(areas)}", area=area)
+    types = rows.filter(pl.col("area") == area)["consumer_type"].unique().sort().to_list()
+    raise NotFoundError(
+        f"{area} has no consumer type {consumer_type!r}; it has {', '.join(types)}", consumer_type=consumer_type
+    )
+
+
+def _observed(
+    settings: Settings, forecasts: pl.DataFrame, version: int, *, days: int, known_at: datetime
+) -> pl.DataFrame:
+    store = FeatureStore(settings)
+    view = store.feature_view(version)
+    hours: list[datetime] = forecasts["datetime_utc"].to_list()
+    return store.read(
+        dataset=view.dataset,
+        feature_group_version=view.feature_group_version,
+        window=Window(hours[0] - timedelta(days=days), hours[-1] + HOUR),
+        known_at=known_at,
+        series=[forecasts.select("area", "consumer_type").row(0)],
+    )
+
+
+def _plain(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    return rows.with_columns(pl.col("datetime_utc").dt.strftime(DATETIME_FORMAT)).to_dicts()
+
+
+def drawn(facts: dict[str, Any]) -> Group:
+    """Return the plot and the table of what ``of_series`` returned."""
+    title = Text.assemble(
+        (f"{facts['area']} / {facts['consumer_type']}", "bold"),
+        f"  made at {facts['reference_datetime']} UTC, model version {facts['model_version']}",
+    )
+    return Group(title, _plot(facts), "", _table(facts))
+
+
+def _plot(facts: dict[str, Any]) -> Plot:
+    rows = facts["forecasts"]
+    hours = [_time(row) for row in rows]
+    begins = hours[0]
+    observed = {_time(row): row["energy_consumption"] for row in facts["observations"]}
+    before = {hour: value for hour, value in observed.items() if hour < begins}
+    since = {hour: value for hour, value in observed.items() if hour >= begins}
+    lines = [Line("observed", before, ""), Line("forecast", _values(rows, "energy_consumption"), "bold blue")]
+    if since:
+        lines.insert(1, Line("what came", since, "yellow"))
+    bands = [
+        Band("90 %", _values(rows, "q05"), _values(rows, "q95"), "░"),
+        Band("80 %", _values(rows, "q10"), _values(rows, "q90"), "▒"),
+    ]
+    return Plot(lines, bands, unit=facts["unit"])
+
+
+def _values(rows: list[dict[str, Any]], column: str) -> dict[datetime, float]:
+    return {_time(row): row[column] for row in rows}
+
+
+def _time(row: dict[str, Any]) -> datetime:
+    return as_utc(datetime.fromisoformat(row["datetime_utc"]))
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    observed = {row["datetime_utc"]: row["energy_consumption"] for row in facts["observations"]}
+    came = any(row["datetime_utc"] in observed for row in facts["forecasts"])
+    table = Table("hour (UTC)", "Denmark", box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for heading in ("from 90 %", "80 %", facts["unit"], "80 %", "to 90 %", *(["came"] if came else [])):
+        table.add_column(heading, justify="right", style="bold" if heading == facts["unit"] else None)
+    for row in facts["forecasts"]:
+        numbers = [row[name] for name in ("q05", "q10", "energy_consumption", "q90", "q95")]
+        last = [observed.get(row["datetime_utc"])] if came else []
+        local = _time(row).astimezone(_LOCAL)
+        shown = ["" if number is None else f"{number:,.0f}" for number in [*numbers, *last]]
+        table.add_row(row["datetime_utc"], f"{local:%H:%M}", *shown)
+    if facts["forecasts"][0]["quality"] != "model":
+        table.caption = f"quality: {facts['forecasts'][0]['quality']}"
+    return table

@@ -1,0 +1,113 @@
+"""What all commands share: the moment they began, settings, results as text or JSON, errors as one line and a code."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from forecast_core.errors import ForecastSystemError, InvalidArgument, TransientError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from forecast_core.settings import Settings
+
+WRONG: Final = 1
+"""Exit code: what was asked for or given is wrong, or a check failed; the same again will not help."""
+
+LATER: Final = 3
+"""Exit code: a store, a database or the source cannot be used now; the same again may succeed. 2 is wrong usage."""
+
+
+@dataclass
+class Shell:
+    """One call of the command: when it was made, and whether its result is to be JSON."""
+
+    now: datetime
+    as_json: bool = False
+
+    def show(self, result: Any, render: Callable[[Any], "RenderableType"]) -> None:
+        """Print ``result``, which is plain JSON: as that, or as ``render`` draws it for a terminal."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+            return
+        from rich.console import Console
+
+        Console(highlight=False).print(render(result))
+
+    def fail(self, error: ForecastSystemError) -> int:
+        """Print an error as one line on stderr (with ``--json``, as an object); return the exit code."""
+        later = isinstance(error, TransientError)
+        # Without what orchestrators read off it: here the exit code says whether to try again.
+        message = " ".join(str(error.args[0]).split())
+        if self.as_json:
+            line = json.dumps({"error": type(error).__name__, "message": message, "try_again": later})
+        else:
+            line = f"error: {message}"
+        sys.stderr.write(line + "\n")
+        return LATER if later else WRONG
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors of the system's own end as ``Shell.fail`` says."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ForecastSystemError as error:
+            raise typer.Exit(shell_of(ctx).fail(error)) from None
+
+
+def shell_of(context: typer.Context) -> Shell:
+    """Return the call that a command belongs to."""
+    shell = context.find_root().obj
+    assert isinstance(shell, Shell)  # noqa: S101 - __main__ puts it there
+    return shell
+
+
+def _remember_json(context: typer.Context, wanted: bool) -> bool:
+    if wanted:
+        shell_of(context).as_json = True
+    return wanted
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_remember_json, is_eager=True, help="Print the result as JSON.")
+]
+"""The option of every command."""
+
+
+def read_settings() -> "Settings":
+    """Return the settings of the environment.
+
+    Raises:
+        InvalidArgument: If one of them is not what it must be.
+    """
+    from pydantic import ValidationError
+
+    from forecast_core.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ML_PIPELINE_" + "_".join(map(str, first["loc"])).upper()
+        raise InvalidArgument(
+            f"{name} is {first['input']!r}, but: {first['msg']}; docs/settings.md lists all settings", setting=name
+        ) from error
+
+
+def log_to_stderr(*, verbose: bool) -> None:
+    """Let the pipelines' log be seen if it is wanted; their warnings are part of their results anyway."""
+    level = logging.INFO if verbose else logging.ERROR
+    # MLflow sets its own log up when it is imported.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", logging.getLevelName(level))
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
