@@ -3,6 +3,7 @@
 All tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -121,6 +122,7 @@ class ForecastArchive:
         reference_from: datetime | None = None,
         reference_until: datetime | None = None,
         target: Window | None = None,
+        series: Sequence[tuple[str, str]] | None = None,
     ) -> pl.DataFrame:
         """Return FORECASTS sorted by reference time and key; none if nothing was archived.
 
@@ -129,10 +131,11 @@ class ForecastArchive:
             reference_from: First reference time, inclusive.
             reference_until: End of the reference times, exclusive.
             target: The hours that are forecast.
+            series: Only these, as (area, consumer_type).
         """
         hour = pl.col("datetime_utc")
         hours = [] if target is None else [hour >= as_utc(target.start), hour < as_utc(target.end)]
-        conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours]
+        conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours, *_only(series)]
         frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
         return frame.sort("reference_datetime", "feature_view_version", *KEY)
 
@@ -260,6 +263,21 @@ def _replace_run(target: Table, frame: pl.DataFrame, *, makers: tuple[str, ...] 
     dated = frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE))
     keyed.replace(target, dated, key=key, makers=makers)
     return frame.height
+
+
+def _only(series: Sequence[tuple[str, str]] | None) -> list[pl.Expr]:
+    """Conditions for some series; the bounds on each column are for passing over parts of files."""
+    if series is None:
+        return []
+    if not series:
+        return [pl.lit(value=False)]
+    areas, kinds = ({each[column] for each in series} for column in (0, 1))
+    bounds = [
+        pl.col(name).is_between(pl.lit(min(values)), pl.lit(max(values)))
+        for name, values in zip(SERIES, (areas, kinds), strict=True)
+    ]
+    wanted = pl.Series([dict(zip(SERIES, each, strict=True)) for each in series]).implode()
+    return bounds if len(series) == 1 else [*bounds, pl.struct(SERIES).is_in(wanted)]
 
 
 def _run_range(version: int | None, start: datetime | None, end: datetime | None) -> list[pl.Expr]:

@@ -38,6 +38,19 @@ class Settings(BaseSettings):
     tuning_seconds: float = Field(3600, gt=0, description="Seconds after which a search begins no further trial.")
     threads: int = Field(2, ge=1, description="Threads for fitting a model.")
 
+    api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on.")
+    api_refresh_seconds: float = Field(
+        2, gt=0, le=5, description="Seconds between the API's looks for new versions of the tables."
+    )
+    api_keys_file: Path | None = Field(
+        None, description="File of the API keys' SHA-256, one a line as hexadecimal digits; unset: no key is asked for."
+    )
+    api_cors_origins: tuple[str, ...] = Field(
+        (), description="Origins (JSON list) whose pages may read the API in a browser; none by default."
+    )
+    airflow_url: str | None = Field(None, description="Address of Airflow's pages, for the API's links to DAG runs.")
+
     @property
     def root(self) -> Path:
         """The root folder as an absolute path."""

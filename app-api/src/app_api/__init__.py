@@ -1,0 +1,1 @@
+"""HTTP interface to forecasts, observations, monitoring, models, data quality and provenance."""

@@ -1,0 +1,34 @@
+"""The server from a shell: ``python -m app_api``; ``ML_PIPELINE_API_HOST`` and ``…_PORT`` say where it listens."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import uvicorn
+
+from app_api.application import create_app
+from forecast_core.errors import ForecastSystemError
+from forecast_core.program import get_logger
+from forecast_core.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; return the exit code."""
+    settings = Settings()
+    parser = argparse.ArgumentParser(prog="python -m app_api", description=__doc__)
+    parser.add_argument("--host", default=settings.api_host, help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=settings.api_port, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    get_logger("app_api")
+    try:
+        app = create_app(settings, clock=lambda: datetime.now(UTC))
+    except ForecastSystemError as error:
+        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+        return 1
+    uvicorn.run(app, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Forms in which an answer can be had, chosen by Accept (RFC 9110), and tables written in them."""
+
+import io
+from typing import Any, Final
+
+import polars as pl
+from fastapi import Request
+
+from app_api.problems import Refused
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+ARROW: Final = "application/vnd.apache.arrow.stream"
+PARQUET: Final = "application/vnd.apache.parquet"
+TABLE: Final = (JSON, CSV, ARROW, PARQUET)
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def chosen(request: Request, offered: tuple[str, ...]) -> str:
+    """Return the form that a request prefers; the first one offered where it does not care.
+
+    Raises:
+        Refused: 406 if it accepts none of them.
+    """
+    accept = request.headers.get("accept", "*/*")
+    if accept in ("*/*", offered[0]):
+        return offered[0]
+    ranges = [_range(part) for part in accept.split(",") if part.strip()]
+    best = max(offered, key=lambda media: _quality(media, ranges)) if ranges else offered[0]
+    if ranges and _quality(best, ranges) == 0:
+        raise Refused(406, f"this is to be had as {', '.join(offered)}, not as {accept}", allowed=offered)
+    return best
+
+
+def _range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip() for piece in part.split(";"))
+    weight = next((piece[2:] for piece in parameters if piece.lower().startswith("q=")), "1")
+    try:
+        return name.lower(), min(max(float(weight), 0.0), 1.0)
+    except ValueError:
+        return name.lower(), 0.0
+
+
+def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
+    """Return how much a form is wanted: the most specific range that names it decides."""
+    for name in (media, f"{media.split('/')[0]}/*", "*/*"):
+        weights = [weight for each, weight in ranges if each == name]
+        if weights:
+            return max(weights)
+    return 0.0
+
+
+def written(frame: pl.DataFrame, media: str) -> bytes:
+    """Return a table as CSV, as an Arrow IPC stream or as parquet; times in CSV are ISO 8601 in UTC."""
+    buffer = io.BytesIO()
+    frame = frame.with_columns(pl.col(pl.Enum).cast(pl.String))
+    if media == CSV:
+        frame.with_columns(pl.col(pl.Datetime).dt.strftime(_TIME)).write_csv(buffer)
+    elif media == ARROW:
+        frame.write_ipc_stream(buffer, compat_level=pl.CompatLevel.oldest())
+    else:
+        frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def described(model: Any) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of an answer that is a ``model`` as JSON, or a table."""
+    content: dict[str, Any] = {CSV: {"schema": {"type": "string"}}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"model": model, "content": {**content, ARROW: binary, PARQUET: binary}}}

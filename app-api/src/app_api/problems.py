@@ -1,0 +1,133 @@
+"""Errors as RFC 9457 has them: what was expected, what came, and what is allowed; nothing of the server's inside."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, get_type_hints
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app_api.models import FieldProblem, Problem
+from forecast_core.errors import ForecastSystemError, InputError, InvalidArgument, NotFoundError, TransientError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_SECONDS: Final = 5
+_LOG = logging.getLogger(__name__)
+
+
+class Refused(HTTPException):
+    """A request that cannot be answered, with what could have been asked for."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        allowed: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.allowed = allowed
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the problems that a route answers with."""
+    return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of an application answered as a problem."""
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ForecastSystemError, _of_the_system)
+    app.add_exception_handler(Exception, _unforeseen)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _retyped(generate())
+        return generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _retyped(schema: dict[str, Any]) -> None:
+    """Give problems their media type, which FastAPI does not ask for, and take its own form of errors out."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
+                    content[MEDIA_TYPE] = content.pop("application/json")
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+
+
+def answer(request: Request, status: int, detail: str, **more: Any) -> Response:
+    """Return a problem; ``more`` may have ``errors``, ``allowed`` and ``headers``."""
+    headers = more.pop("headers", None)
+    title = HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, instance=request.url.path, **more)
+    return Response(problem.model_dump_json(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    detail, allowed = error.detail, getattr(error, "allowed", None)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.NOT_FOUND and allowed is None:
+        detail = f"there is nothing at {request.url.path}; {request.app.openapi_url} lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = sorted(headers.get("Allow", headers.get("allow", "GET")).split(", "))
+        detail = f"{request.method} is not possible here, only {', '.join(allowed)}"
+    return answer(request, error.status_code, detail, allowed=allowed, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [_field(each) for each in error.errors()]
+    unknown = any(each["type"] == "extra_forbidden" for each in error.errors())
+    detail = "; ".join(f"{each.name}: {each.message}" for each in found)
+    allowed = _parameters(request) if unknown else None
+    return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=found, allowed=allowed)
+
+
+def _field(error: Mapping[str, Any]) -> FieldProblem:
+    location, *path = (str(part) for part in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "there is no such parameter"
+    return FieldProblem(location=location, name=".".join(path), message=message)
+
+
+def _parameters(request: Request) -> list[str]:
+    """Return the names of the query parameters of the route that was asked for."""
+    query = get_type_hints(request.scope["endpoint"]).get("query")
+    return sorted(getattr(query, "model_fields", ()))
+
+
+async def _of_the_system(request: Request, error: Exception) -> Response:
+    message = str(error.args[0]) if error.args else ""
+    if isinstance(error, NotFoundError):
+        return answer(request, HTTPStatus.NOT_FOUND, message)
+    if isinstance(error, InvalidArgument):
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    if isinstance(error, InputError):
+        return answer(request, HTTPStatus.CONFLICT, message)
+    _LOG.error("%s: %s", request.url.path, message)
+    if isinstance(error, TransientError):
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        detail = "the data cannot be read now; the server's log says why; try again in a moment"
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
+    detail = "the stored data are of a version that this server does not know; its log says which"
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    _LOG.error("%s failed", request.url.path, exc_info=error)
+    detail = "this is a fault of the server; its log has the details"
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)

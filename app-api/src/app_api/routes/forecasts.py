@@ -1,0 +1,181 @@
+"""Forecasts: of one series or many, the latest or those made at a reference time, with observations alongside."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import polars as pl
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from app_api import media
+from app_api.answers import conditional, served_by, table_answer
+from app_api.models import Page, SeriesForecast
+from app_api.paging import page_facts
+from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
+from app_api.problems import Refused, described
+from app_api.run_index import RunIndex, encoded, indexed
+from app_api.selection import chosen_series, no_such_series
+from app_api.served import INSTANT, Served, run_tag
+from forecast_core.feature_store import FeatureView
+from forecast_core.schema import FORECASTS, KEY, SERIES
+from forecast_core.window import HOUR, Window
+
+router = APIRouter(tags=["forecasts"])
+TABLES = ("forecasts", "forecast_runs", "ingests")
+
+
+class ForecastQuery(ViewQuery):
+    """Which forecast of a series is meant, and what is wanted beside it."""
+
+    reference_datetime: Time | None = Field(None, description="When it was made. Default: the newest.")
+    history_hours: int | None = Field(
+        None, ge=0, le=744, description="Also the observations of its hours and of this many hours before them."
+    )
+    previous_hours: int | None = Field(
+        None, ge=1, le=744, description="Also the forecast that was made this many hours earlier."
+    )
+
+
+class ForecastsQuery(SeriesQuery, PageQuery):
+    """Which forecasts are meant, and what is wanted beside them."""
+
+    reference_datetime: Time | None = Field(None, description="When they were made. Default: the newest.")
+    history_hours: int | None = Field(
+        None, ge=0, le=168, description="Also the observations of their hours and of this many hours before them."
+    )
+
+
+@router.get(
+    "/forecasts/{area}/{consumer_type}",
+    summary="The forecast of one series",
+    responses={**media.described(SeriesForecast), **described(404, 406, 422, 503)},
+)
+def forecast(
+    request: Request,
+    area: Annotated[Name, Path(examples=["DK1"])],
+    consumer_type: Annotated[Name, Path(examples=["111"])],
+    query: Annotated[ForecastQuery, Query()],
+) -> Response:
+    """Point forecast and quantiles of every hour, the latest or as made at a reference time.
+
+    As a table (CSV, Arrow, parquet): the rows of the archive; with `history_hours` also the column `observed`, and a
+    row for every observed hour before the forecast.
+    """
+    served, series = served_by(request), (area, consumer_type)
+    run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
+    if series not in run.places:
+        raise no_such_series(run, series)
+    if query.history_hours is None and query.previous_hours is None:
+        form = media.chosen(request, media.TABLE)
+        tag = f"{run.tag}-{media.TABLE.index(form)}"
+        if form == media.JSON:
+            return conditional(request, tag, form, lambda: encoded(run.body(series)))
+        return conditional(request, tag, form, lambda: media.written(run.rows([series]), form))
+
+    def as_json() -> bytes:
+        body = run.body(series) | _beside(served, run, [series], query.history_hours)[series]
+        if query.previous_hours is not None:
+            body["previous"] = _previous(served, run, series, query.previous_hours)
+        return encoded(body)
+
+    return table_answer(request, TABLES, as_json, lambda: _table(served, run, [series], query.history_hours))
+
+
+@router.get(
+    "/forecasts",
+    summary="Forecasts of many series",
+    responses={**media.described(Page[SeriesForecast]), **described(404, 406, 422, 503)},
+)
+def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Response:
+    """The forecasts of the series that are asked for, sorted by area and consumer type; a page is of whole series."""
+    served = served_by(request)
+    run = run_of(served, query.feature_view_version, query.reference_datetime, None)
+    wanted = chosen_series(run, query.area, query.consumer_type)
+    page = wanted[query.offset : query.offset + query.limit]
+    facts = page_facts(request, query, len(wanted))
+
+    def as_json() -> bytes:
+        beside = _beside(served, run, page, query.history_hours)
+        return facts.body([run.body(each) | beside[each] for each in page])
+
+    answer = table_answer(request, TABLES, as_json, lambda: _table(served, run, page, query.history_hours))
+    return facts.linked(answer)
+
+
+def run_of(
+    served: Served, view: int | None, reference: datetime | None, series: Sequence[tuple[str, str]] | None
+) -> RunIndex:
+    """Return the latest run, or the one of a reference time with at least the series that are asked for.
+
+    Raises:
+        Refused: 404 if there is no such run; it names the first and the last that there are.
+    """
+    number = served.view(view).version
+    latest = served.latest(number)
+    if reference is None or reference == latest.reference:
+        return latest
+    runs = served.current.runs.filter(pl.col("feature_view_version") == number)
+    found = runs.filter(pl.col("reference_datetime") == reference)
+    if found.is_empty():
+        span = [f"{runs['reference_datetime'][at]:%Y-%m-%dT%H:%M:%SZ}" for at in (0, -1)]
+        raise Refused(
+            404,
+            f"no forecasts were made at {reference:%Y-%m-%dT%H:%M:%SZ}; there are {runs.height} runs from {span[0]} to "
+            f"{span[1]}: /api/v1/runs lists them",
+            allowed=span,
+        )
+    frame = served.archive.read(
+        feature_view_version=number, reference_from=reference, reference_until=reference + INSTANT, series=series
+    )
+    if frame.is_empty() and series is not None:
+        raise Refused(404, f"the run has no series {'/'.join(series[0])}")
+    return indexed(frame, tag=run_tag(found.row(0, named=True)))
+
+
+def _beside(
+    served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int | None
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return, for each series, the observations beside its forecast, if they are asked for."""
+    if history_hours is None or not series:
+        return {each: {} for each in series}
+    observed = _observed(served, run, series, history_hours)
+    parts = observed.partition_by(SERIES, as_dict=True, include_key=False)
+    empty = observed.drop(SERIES).clear()
+    return {each: {"observations": parts.get(each, empty).to_dicts()} for each in series}
+
+
+def _observed(served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int) -> pl.DataFrame:
+    view = served.view(run.facts["feature_view_version"])
+    hours = run.rows(series)["datetime_utc"]
+    window = Window(hours.min() - history_hours * HOUR, hours.max() + HOUR)  # type: ignore[operator,arg-type]
+    return observations_of(served, view, series, window, served.known_at(view))
+
+
+def observations_of(
+    served: Served, view: FeatureView, series: Sequence[tuple[str, str]], window: Window, known_at: datetime
+) -> pl.DataFrame:
+    """Return OBSERVATIONS of some series."""
+    return served.store.read(
+        dataset=view.dataset,
+        feature_group_version=view.feature_group_version,
+        window=window,
+        known_at=known_at,
+        series=list(series),
+    )
+
+
+def _previous(served: Served, run: RunIndex, series: tuple[str, str], hours: int) -> dict[str, Any] | None:
+    try:
+        before = run_of(served, run.facts["feature_view_version"], run.reference - timedelta(hours=hours), [series])
+    except Refused:
+        return None
+    return before.body(series) if series in before.places else None
+
+
+def _table(served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int | None) -> pl.DataFrame:
+    rows = run.rows(series).cast({name: FORECASTS[name] for name in (*SERIES, "quality")})
+    if history_hours is None or not series:
+        return rows
+    observed = _observed(served, run, series, history_hours).rename({"energy_consumption": "observed"})
+    return rows.join(observed, on=KEY, how="full", coalesce=True).sort(KEY)

@@ -1,0 +1,116 @@
+"""Runs: the archived forecast runs, and where a forecast comes from."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import polars as pl
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from app_api.answers import json_answer, served_by
+from app_api.models import Page, Provenance, Run
+from app_api.paging import paged
+from app_api.parameters import Hour, Name, PageQuery, Time, ViewQuery
+from app_api.problems import described
+from app_api.served import Served
+from forecast_core import provenance
+
+router = APIRouter(tags=["runs"])
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
+TABLES = ("forecasts", "forecast_runs", "ingests")
+
+
+class RunsQuery(ViewQuery, PageQuery):
+    """Which runs are meant."""
+
+    reference_from: Time | None = Field(None, description="Made at this reference time or later.")
+    reference_until: Time | None = Field(None, description="Made before this reference time.")
+
+
+class ProvenanceQuery(ViewQuery):
+    """Which forecast is meant."""
+
+    datetime_utc: Hour = Field(description="The hour that is forecast.")
+    reference_datetime: Time | None = Field(None, description="When it was made. Default: the newest run.")
+
+
+@router.get("/runs", summary="Forecast runs", response_model=Page[Run], responses=described(404, 406, 422, 503))
+def runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
+    """What each run's forecasts were made from, newest first; of all feature views unless one is given."""
+    served = served_by(request)
+    conditions = [pl.lit(value=True)]
+    if query.feature_view_version is not None:
+        conditions.append(pl.col("feature_view_version") == served.view(query.feature_view_version).version)
+    if query.reference_from is not None:
+        conditions.append(pl.col("reference_datetime") >= query.reference_from)
+    if query.reference_until is not None:
+        conditions.append(pl.col("reference_datetime") < query.reference_until)
+    found = served.current.runs.filter(conditions).reverse()
+    numbers = range(found.height)
+    return json_answer(
+        request,
+        TABLES,
+        lambda: paged(request, query, numbers, lambda page: [_run(served, found.row(at, named=True)) for at in page]),
+    )
+
+
+@router.get(
+    "/forecasts/{area}/{consumer_type}/provenance",
+    summary="Where a forecast comes from",
+    response_model=Provenance,
+    responses=described(404, 406, 422, 503),
+)
+def trace(
+    request: Request,
+    area: Annotated[Name, Path(examples=["DK1"])],
+    consumer_type: Annotated[Name, Path(examples=["111"])],
+    query: Annotated[ProvenanceQuery, Query()],
+) -> Response:
+    """From one forecast back to run, model, configuration, training dataset, observations, ingests, source and code."""
+    served = served_by(request)
+    view = served.view(query.feature_view_version).version
+    reference = query.reference_datetime or served.latest(view).reference
+
+    def make() -> Provenance:
+        found = provenance.trace(
+            served.settings,
+            area=area,
+            consumer_type=consumer_type,
+            datetime_utc=query.datetime_utc,
+            reference_datetime=reference,
+            feature_view_version=view,
+        )
+        return Provenance.model_validate(iso_times(found))
+
+    return json_answer(request, TABLES, make)
+
+
+def iso_times(record: Any) -> Any:
+    """Return a record with its times, which it holds as text to the minute in UTC, in ISO 8601."""
+    if isinstance(record, dict):
+        return {name: iso_times(value) for name, value in record.items()}
+    if isinstance(record, list):
+        return [iso_times(each) for each in record]
+    if isinstance(record, str) and _MINUTE.fullmatch(record):
+        return f"{record.replace(' ', 'T')}:00Z"
+    return record
+
+
+def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
+    dag_run = json.loads(facts["made_by"]).get("dag_run_id")
+    view = served.current.views.get(facts["feature_view_version"])
+    return {
+        **{name: value for name, value in facts.items() if name != "made_by"},
+        "dataset": None if view is None else view.dataset,
+        "dag_run_id": dag_run,
+        "airflow_url": airflow_page(served, dag_run),
+    }
+
+
+def airflow_page(served: Served, dag_run: str | None) -> str | None:
+    """Return the address of a DAG run's page, if Airflow's is set."""
+    base = served.settings.airflow_url
+    return None if base is None or dag_run is None else f"{base.rstrip('/')}/dags/ml_pipeline/runs/{quote(dag_run)}"
