@@ -31,7 +31,8 @@ fingerprint() {
   (cd "$1" && find pyproject.toml README.md src -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 }
 
-for distribution in forecast-core feature-pipeline training-pipeline batch-prediction-pipeline app-shell; do
+distributions=(forecast-core feature-pipeline training-pipeline batch-prediction-pipeline app-api app-shell)
+for distribution in "${distributions[@]}"; do
   built="$root/dist/$distribution"
   sources="$(fingerprint "$repository/$distribution")"
   if [[ ! -f "$built/sources.sha256" || "$(cat "$built/sources.sha256")" != "$sources" ]]; then

@@ -34,6 +34,7 @@ class Stack:
     root: Path
     index_port: int
     airflow_port: int
+    api_port: int
     dags: Path
 
     @property
@@ -45,6 +46,7 @@ class Stack:
             "ML_PIPELINE_ROOT_DIR": str(self.root),
             "ML_PIPELINE_INDEX_PORT": str(self.index_port),
             "ML_PIPELINE_AIRFLOW_PORT": str(self.airflow_port),
+            "ML_PIPELINE_API_PORT": str(self.api_port),
             "ML_PIPELINE_DAGS_DIR": str(self.dags),
             "ML_PIPELINE_TUNING_TRIALS": "2",
         }

@@ -10,7 +10,14 @@ import pytest
 
 from tests.stack import REPOSITORY
 
-DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline", "app-shell")
+DISTRIBUTIONS = (
+    "forecast-core",
+    "feature-pipeline",
+    "training-pipeline",
+    "batch-prediction-pipeline",
+    "app-api",
+    "app-shell",
+)
 SOURCES = sorted(path for name in DISTRIBUTIONS for path in (REPOSITORY / name / "src").rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 # A file taken out of a table is stamped with the machine's time, from which a vacuum counts; no data depend on it.

@@ -170,6 +170,15 @@ def test_the_index_serves_with_the_same_flags(services: dict[str, Any], local: A
     assert flags(services["index"]["command"]) == flags(local["commands"]["index"])
 
 
+def test_the_api_runs_the_local_stacks_program_from_the_environment_that_deploy_installs(
+    services: dict[str, Any], local: Any
+) -> None:
+    command, here = services["api"]["command"], local["commands"]["api"]
+    assert command[1:3] == here[1:3] == ["-m", "app_api"]
+    assert here[0].endswith(command[0].removeprefix("/var/lib/energy"))
+    assert services["api"]["image"] == services["deploy"]["image"]
+
+
 def test_postgresql_has_the_same_number_of_connections(services: dict[str, Any], local: Any) -> None:
     setting = "max_connections=200"
     assert setting in local["commands"]["postgres"]
@@ -199,9 +208,11 @@ def test_ports_are_published_on_loopback_and_are_the_local_stacks_own(services: 
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     index_port = local["commands"]["index"][local["commands"]["index"].index("--port") + 1]
     airflow_port = local["settings"]["AIRFLOW__API__PORT"]
+    api_port = local["commands"]["api"][local["commands"]["api"].index("--port") + 1]
     assert published == {
         "index": [f"127.0.0.1:{index_port}:8080"],
         "airflow-apiserver": [f"127.0.0.1:{airflow_port}:8080"],
+        "api": [f"127.0.0.1:{api_port}:8000"],
     }
 
 
@@ -256,7 +267,9 @@ def test_workers_and_deployment_share_one_root_and_everybody_has_the_dags(servic
 
 def test_every_setting_of_the_pipelines_can_be_set_in_env_on_one_machine_and_in_containers() -> None:
     fields = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
-    for folder, fixed in ((REPOSITORY, set()), (COMPOSE_FILE.parent, {"ML_PIPELINE_ROOT_DIR"})):
+    # In containers, folders and addresses are those of the compose file.
+    fixed_there = {f"ML_PIPELINE_{name}" for name in ("ROOT_DIR", "API_HOST", "API_KEYS_FILE", "AIRFLOW_URL")}
+    for folder, fixed in ((REPOSITORY, set()), (COMPOSE_FILE.parent, fixed_there)):
         offered = re.findall(r"^#?(ML_PIPELINE_\w+)=", (folder / ".env.default").read_text(), re.MULTILINE)
         assert fields - fixed <= set(offered)
 

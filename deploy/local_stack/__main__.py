@@ -27,13 +27,14 @@ def set_up(layout: Layout) -> None:
         if not layout.database_uri:
             database.initialise(layout)
         processes.start_supervisor(layout)
-        processes.start(layout, [name for name in processes.commands(layout) if name not in processes.AIRFLOW])
+        later = (*processes.AIRFLOW, processes.API)
+        processes.start(layout, [name for name in processes.commands(layout) if name not in later])
         if not layout.database_uri:
             database.create_database(layout)
     with step("wheels built and published"):
         installation.publish(layout)
-    with step("pipelines installed from the index, for the shell"):
-        installation.install_pipelines(layout)
+    with step("pipelines and API installed from the index"):
+        installation.install_wheels(layout, stop=lambda name: processes.stop_one(layout, name))
     with step("databases"):
         installation.create_databases(layout)
     with step("Airflow told of the deployed version"):
@@ -45,10 +46,11 @@ def set_up(layout: Layout) -> None:
 def start(layout: Layout) -> AirflowApi:
     """Set up and start everything; return a session with Airflow."""
     set_up(layout)
-    with step("Airflow healthy"):
-        processes.start(layout, processes.AIRFLOW)
+    with step("API and Airflow healthy"):
+        processes.start(layout, (processes.API, *processes.AIRFLOW))
         api = AirflowApi(layout)
         api.wait_until_healthy()
+        processes.wait_for_api(layout)
     return api
 
 
@@ -95,7 +97,7 @@ def up(layout: Layout) -> int:
         if not was_up:
             stop(layout)
         raise
-    say(f"Airflow is at {layout.airflow_url}; `make down` stops everything.")
+    say(f"Airflow is at {layout.airflow_url}, the API at {layout.api_url}; `make down` stops everything.")
     return 0
 
 

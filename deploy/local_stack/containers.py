@@ -17,8 +17,8 @@ def deploy(layout: Layout) -> None:
     layout.logs.mkdir(parents=True, exist_ok=True)
     with step("wheels built and published"):
         installation.publish(layout)
-    with step("pipelines installed from the index"):
-        installation.install_pipelines(layout)
+    with step("pipelines and API installed from the index"):
+        installation.install_wheels(layout)
     with step("tracking database and Delta tables"):
         installation.create_stores(layout)
 

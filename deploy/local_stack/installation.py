@@ -3,11 +3,12 @@
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local_stack import airflow_settings, database, publication
-from local_stack.layout import REPOSITORY, Layout, SetupError, process_environment
+from local_stack.layout import ENVIRONMENTS, REPOSITORY, Layout, SetupError, process_environment
 
 CREATE_STORES = """
 from forecast_core import tracking
@@ -46,29 +47,38 @@ def publish(layout: Layout) -> None:
     run_logged(layout, "publish", [str(REPOSITORY / "deploy" / "ml-pipeline.sh")], environment)
 
 
-def install_pipelines(layout: Layout) -> None:
-    """Install the shell, and with it the pipelines, from the private index, if the deployment changed."""
-    pins = (layout.deployed / "variables.json").read_bytes()
-    environment_folder = layout.root / "venvs" / "pipelines"
-    if _is_current(environment_folder / "deployed.sha256", pins):
-        return
-    uv = str(layout.executable("deploy", "uv"))
-    variables = process_environment(layout)
-    python = str(layout.executable("deploy", "python"))
-    run_logged(
-        layout, "pipelines-venv", [uv, "venv", "--clear", "--python", python, str(environment_folder)], variables
-    )
-    command = [uv, "pip", "install", "--python", str(layout.executable("pipelines", "python"))]
-    run_logged(
-        layout,
-        "pipelines-install",
-        [*command, "-c", str(layout.deployed / "constraints.txt"), "app-shell"],
-        variables,
-    )
+def install_wheels(layout: Layout, *, stop: Callable[[str], None] = lambda _: None) -> None:
+    """Install from the private index, if the deployment changed: the shell with the pipelines, and each server.
+
+    Args:
+        layout: Where everything is.
+        stop: Called with the name of an environment before that is made anew.
+    """
+    for name, distribution in ENVIRONMENTS.items():
+        _install(layout, name, distribution, stop)
     # For the PATH of people: the program just installed, in the stack's settings.
     link = layout.root / "bin" / "energy"
     link.unlink(missing_ok=True)
     link.symlink_to(REPOSITORY / "deploy" / "energy")
+
+
+def _install(layout: Layout, name: str, distribution: str, stop: Callable[[str], None]) -> None:
+    pins = (layout.deployed / "variables.json").read_bytes()
+    environment_folder = layout.root / "venvs" / name
+    if _is_current(environment_folder / "deployed.sha256", pins):
+        return
+    stop(name)
+    uv = str(layout.executable("deploy", "uv"))
+    variables = process_environment(layout)
+    python = str(layout.executable("deploy", "python"))
+    run_logged(layout, f"{name}-venv", [uv, "venv", "--clear", "--python", python, str(environment_folder)], variables)
+    command = [uv, "pip", "install", "--python", str(layout.executable(name, "python"))]
+    run_logged(
+        layout,
+        f"{name}-install",
+        [*command, "-c", str(layout.deployed / "constraints.txt"), distribution],
+        variables,
+    )
     _mark(environment_folder / "deployed.sha256", pins)
 
 

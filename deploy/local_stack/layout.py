@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DISTRIBUTIONS = ("forecast-core", "feature-pipeline", "training-pipeline", "batch-prediction-pipeline", "app-shell")
+DISTRIBUTIONS = (
+    "forecast-core",
+    "feature-pipeline",
+    "training-pipeline",
+    "batch-prediction-pipeline",
+    "app-api",
+    "app-shell",
+)
 """Our wheels in the order in which they are published: core first, for the others need it."""
+ENVIRONMENTS = {"pipelines": "app-shell", "api": "app-api"}
+"""The environments that wheels are installed into, with all that they need."""
 
 # A path of a Unix socket holds at most 107 bytes; the longest name that we put behind the folder has 30.
 LONGEST_SOCKET_FOLDER = 75
@@ -44,6 +53,7 @@ class Layout:
     root: Path
     index_port: int
     airflow_port: int
+    api_port: int
     database_uri: str | None
     dags: Path
     index_elsewhere: str | None = None
@@ -51,7 +61,7 @@ class Layout:
 
     @classmethod
     def from_environment(cls) -> "Layout":
-        """Read ``ML_PIPELINE_ROOT_DIR``, ``…_INDEX_PORT``, ``…_AIRFLOW_PORT``, ``…_DATABASE_URI``, ``…_DAGS_DIR``.
+        """Read ``ML_PIPELINE_ROOT_DIR``, ``…_DATABASE_URI``, ``…_DAGS_DIR``, and ``…_PORT`` of index, Airflow and API.
 
         Where another host serves the index, as among containers, ``…_INDEX_URL`` is its address and ``…_SECRETS_DIR``
         the folder of its passwords; one machine needs neither.
@@ -66,6 +76,7 @@ class Layout:
             root=root if root.is_absolute() else REPOSITORY / root,
             index_port=_port("ML_PIPELINE_INDEX_PORT", 8090),
             airflow_port=_port("ML_PIPELINE_AIRFLOW_PORT", 8080),
+            api_port=_port("ML_PIPELINE_API_PORT", 8000),
             database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
             dags=REPOSITORY / (os.environ.get("ML_PIPELINE_DAGS_DIR") or "airflow/dags"),
             index_elsewhere=os.environ.get("ML_PIPELINE_INDEX_URL") or None,
@@ -142,6 +153,11 @@ class Layout:
         """Address of Airflow's pages and API."""
         return f"http://127.0.0.1:{self.airflow_port}"
 
+    @property
+    def api_url(self) -> str:
+        """Address of the API."""
+        return f"http://127.0.0.1:{self.api_port}/api/v1"
+
     def executable(self, environment: str, name: str) -> Path:
         """Return the path of a program in one of the stack's virtual environments; ``deploy`` is the running one."""
         if environment == "deploy":
@@ -178,6 +194,7 @@ def process_environment(layout: Layout) -> dict[str, str]:
         **QUIET,
         **installer_environment(layout),
         "ML_PIPELINE_ROOT_DIR": str(layout.root),
+        "ML_PIPELINE_AIRFLOW_URL": os.environ.get("ML_PIPELINE_AIRFLOW_URL") or layout.airflow_url,
     }
 
 

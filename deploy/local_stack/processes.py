@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+import httpx
 from supervisor.xmlrpc import SupervisorTransport
 
 from local_stack import airflow_settings, database
 from local_stack.layout import Layout, SetupError
 
+API = "api"
 AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -35,6 +37,7 @@ def commands(layout: Layout) -> dict[str, list[str]]:
         "scheduler": [airflow, "scheduler", "--skip-serve-logs"],
         "dag-processor": [airflow, "dag-processor"],
         "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
+        API: [str(layout.executable("api", "python")), "-m", "app_api", "--port", str(layout.api_port)],
     }
 
 
@@ -96,6 +99,28 @@ def start(layout: Layout, names: Iterable[str]) -> None:
             ) from None
 
 
+def wait_for_api(layout: Layout, *, seconds: float = 60) -> None:
+    """Return when the API answers.
+
+    Raises:
+        SetupError: If that takes longer.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{layout.api_url}/health", timeout=5, trust_env=False).is_success:
+                return
+        if time.monotonic() > deadline:
+            raise SetupError(f"the API does not answer after {seconds:.0f} s; its log is {layout.logs}/{API}.log")
+        time.sleep(0.3)
+
+
+def stop_one(layout: Layout, name: str) -> None:
+    """Stop a process if it runs."""
+    if name in running(layout):
+        _rpc(layout).stopProcess(name)
+
+
 def stop(layout: Layout, *, seconds: float = 60) -> None:
     """Stop every process and the process manager; return when all have ended, whoever began to stop them.
 
@@ -118,7 +143,11 @@ def stop(layout: Layout, *, seconds: float = 60) -> None:
 def check_ports(layout: Layout) -> None:
     """Raise SetupError if another program listens where this stack is to listen."""
     up = running(layout)
-    wanted = (("index", layout.index_port, "INDEX"), ("api-server", layout.airflow_port, "AIRFLOW"))
+    wanted = (
+        ("index", layout.index_port, "INDEX"),
+        ("api-server", layout.airflow_port, "AIRFLOW"),
+        (API, layout.api_port, "API"),
+    )
     for name, port, setting in wanted:
         if name in up:
             continue

@@ -202,20 +202,60 @@ class Metric(Model):
 
     reference_datetime: Utc
     feature_view_version: int = Field(examples=[1])
-    level: str = Field(description="Over all (`overall`), or of one `series`, `hour` or `lead`.", examples=["overall"])
+    days: int = Field(description="Over so many days.", examples=[7])
+    level: str = Field(description="Over all (`overall`), or of one `series`, `lead` or `hour`.", examples=["overall"])
     area: str | None = Field(examples=[None])
     consumer_type: str | None = Field(examples=[None])
     datetime_utc: Utc | None = Field(examples=[None])
+    lead: int | None = Field(description="1 is the first hour of a forecast.", examples=[None])
     metric: str = Field(examples=["wape"])
     value: float | None = Field(examples=[0.0523])
     n: int = Field(description="Observations behind it.", examples=[1824])
 
 
-class Code(Model):
-    """Which code made something."""
+class Alarm(Model):
+    """What was found wrong, from when to when; open while `cleared_at` is null."""
 
-    packages: dict[str, Any] = Field(description="Version and digest of our packages.")
-    libraries: dict[str, str] = Field(description="Versions of Python and the libraries that compute.")
+    feature_view_version: int = Field(examples=[1])
+    source: str = Field(description="`monitoring` for what is there, `watch` for what is not.", examples=["monitoring"])
+    kind: str = Field(examples=["coverage"])
+    subject: str = Field(description="`overall` or a series.", examples=["overall"])
+    level: str = Field(description="The highest it reached: `notify` or `tune`.", examples=["notify"])
+    opened_at: Utc
+    tune_at: Utc | None = Field(description="When it first asked for tuning.")
+    last_at: Utc = Field(description="When it last fired, with the value, threshold and message of then.")
+    cleared_at: Utc | None
+    value: float | None = Field(examples=[0.63])
+    threshold: float = Field(examples=[0.7])
+    message: str = Field(examples=["the week's 80 % intervals hold 63 % of the values, less than 70 %"])
+    notified_at: Utc | None
+
+
+class Part(Model):
+    """What one member of the blend, or one group of inputs, adds to a forecast."""
+
+    name: str = Field(examples=["trees"])
+    value: float = Field(description="kWh", examples=[1234.5])
+
+
+class ExplainedHour(Model):
+    """What drove the forecast of one hour."""
+
+    datetime_utc: Utc
+    members: list[Part] = Field(description="What each member of the blend adds; they sum to the forecast.")
+    features: list[Part] = Field(
+        description="What each group of inputs adds to what the fitted members say; they sum to those members' part."
+    )
+
+
+class Explanation(Model):
+    """What drove a series' forecast, hour by hour; no hours if the run kept no explanation."""
+
+    area: str = Field(examples=["DK1"])
+    consumer_type: str = Field(examples=["111"])
+    unit: Literal["kWh"] = "kWh"
+    reference_datetime: Utc
+    hours: list[ExplainedHour]
 
 
 class ModelSummary(Model):

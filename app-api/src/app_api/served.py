@@ -25,6 +25,7 @@ from forecast_core.settings import Settings
 
 TABLES: Final = (
     "forecasts",
+    "forecast_explanations",
     "forecast_runs",
     "monitoring",
     "ingests",
@@ -33,6 +34,8 @@ TABLES: Final = (
     "quarantine",
     "quarantine_accepted",
     "consumer_types",
+    "alarms",
+    "alarm_notices",
 )
 INSTANT: Final = timedelta(microseconds=1)
 _LOG = logging.getLogger(__name__)

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
         2, gt=0, le=5, description="Seconds between the API's looks for new versions of the tables."
     )
     api_keys_file: Path | None = Field(
-        None, description="File of the API keys' SHA-256, one a line as hexadecimal digits; unset: no key is asked for."
+        None,
+        description="File of the API keys' SHA-256, one a line in hexadecimal digits; default root/secrets/api-keys, "
+        "if it is there. Without a file, no key is asked for.",
     )
     api_cors_origins: tuple[str, ...] = Field(
         (), description="Origins (JSON list) whose pages may read the API in a browser; none by default."

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from app_api import media
-from app_api.answers import conditional, served_by, table_answer
-from app_api.models import Page, SeriesForecast
+from app_api.answers import conditional, json_answer, served_by, table_answer
+from app_api.models import Explanation, Page, SeriesForecast
 from app_api.paging import page_facts
 from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.problems import Refused, described
@@ -25,10 +25,15 @@ router = APIRouter(tags=["forecasts"])
 TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
-class ForecastQuery(ViewQuery):
-    """Which forecast of a series is meant, and what is wanted beside it."""
+class RunQuery(ViewQuery):
+    """Which forecast of a series is meant."""
 
     reference_datetime: Time | None = Field(None, description="When it was made. Default: the newest.")
+
+
+class ForecastQuery(RunQuery):
+    """Which forecast of a series is meant, and what is wanted beside it."""
+
     history_hours: int | None = Field(
         None, ge=0, le=744, description="Also the observations of its hours and of this many hours before them."
     )
@@ -101,6 +106,41 @@ def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Re
 
     answer = table_answer(request, TABLES, as_json, lambda: _table(served, run, page, query.history_hours))
     return facts.linked(answer)
+
+
+@router.get(
+    "/forecasts/{area}/{consumer_type}/explanation",
+    summary="What drove a forecast",
+    response_model=Explanation,
+    responses=described(404, 406, 422, 503),
+)
+def explanation(
+    request: Request,
+    area: Annotated[Name, Path(examples=["DK1"])],
+    consumer_type: Annotated[Name, Path(examples=["111"])],
+    query: Annotated[RunQuery, Query()],
+) -> Response:
+    """What each member of the blend and each group of inputs adds to the forecast of every hour."""
+    served, series = served_by(request), (area, consumer_type)
+    run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
+    if series not in run.places:
+        raise no_such_series(run, series)
+
+    def make() -> bytes:
+        rows = served.archive.read_explanations(
+            feature_view_version=run.facts["feature_view_version"],
+            reference_datetime=run.reference,
+            area=area,
+            consumer_type=consumer_type,
+        )
+        hours: dict[datetime, dict[str, Any]] = {}
+        for hour, kind, name, value in rows.select("datetime_utc", "kind", "name", "value").iter_rows():
+            explained = hours.setdefault(hour, {"datetime_utc": hour, "members": [], "features": []})
+            explained[f"{kind}s"].append({"name": name, "value": value})
+        facts = {"area": area, "consumer_type": consumer_type, "unit": "kWh", "reference_datetime": run.reference}
+        return encoded({**facts, "hours": list(hours.values())})
+
+    return json_answer(request, ("forecast_explanations", "forecast_runs"), make)
 
 
 def run_of(

@@ -1,4 +1,4 @@
-"""Monitoring: how good archived forecasts turned out, over all and per series, hour and lead."""
+"""Monitoring: how good archived forecasts turned out, over all and per series, hour and lead; and the alarms."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -8,16 +8,24 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app_api import media
-from app_api.answers import served_by, table_answer
-from app_api.models import Metric, Page
-from app_api.paging import page_facts
-from app_api.parameters import Name, PageQuery, SeriesQuery, Time
+from app_api.answers import json_answer, served_by, table_answer
+from app_api.models import Alarm, Metric, Page
+from app_api.paging import page_facts, paged
+from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.problems import described
 from app_api.served import Served
+from forecast_core.alarms import Alarms
 
 router = APIRouter(tags=["monitoring"])
 TABLES = ("monitoring", "forecast_runs")
 LOOK_BACK = timedelta(days=7)
+
+
+class AlarmsQuery(ViewQuery, PageQuery):
+    """Which alarms are meant."""
+
+    open: bool = Field(False, description="Only those that are open.")  # what it is called for users
+    as_of: Time | None = Field(None, description="What was known at this time. Default: now.")
 
 
 class MetricsQuery(SeriesQuery, PageQuery):
@@ -25,6 +33,9 @@ class MetricsQuery(SeriesQuery, PageQuery):
 
     level: list[Name] | None = Field(None, max_length=10, description="Only these levels.", examples=[["overall"]])
     metric: list[Name] | None = Field(None, max_length=50, description="Only these metrics.", examples=[["wape"]])
+    days: list[Annotated[int, Field(ge=1, le=1000)]] | None = Field(
+        None, max_length=10, description="Only over so many days.", examples=[[7]]
+    )
     reference_from: Time | None = Field(
         None, description="Computed at this reference time or later. Default: only at the newest one."
     )
@@ -46,13 +57,27 @@ def metrics(request: Request, query: Annotated[MetricsQuery, Query()]) -> Respon
     return facts.linked(table_answer(request, TABLES, lambda: facts.body(page.to_dicts()), lambda: page))
 
 
+@router.get("/alarms", summary="Alarms", response_model=Page[Alarm], responses=described(404, 406, 422, 503))
+def alarms(request: Request, query: Annotated[AlarmsQuery, Query()]) -> Response:
+    """Open alarms first, then the latest opened first."""
+    served = served_by(request)
+    given = query.feature_view_version
+    view = None if given is None else served.view(given).version
+
+    def make() -> bytes:
+        found = Alarms(served.settings).read(feature_view_version=view, as_of=query.as_of, only_open=query.open)
+        return paged(request, query, range(found.height), lambda page: found[list(page)].to_dicts())
+
+    return json_answer(request, ("alarms", "alarm_notices", "forecast_runs"), make)
+
+
 def _rows(served: Served, view: int, query: MetricsQuery) -> pl.DataFrame:
     if query.reference_from is None and query.reference_until is None:
         found = _newest(served, view)
     else:
         span = {"reference_from": query.reference_from, "reference_until": query.reference_until}
         found = served.archive.read_metrics(feature_view_version=view, **span)
-    wanted = ("level", "metric", "area", "consumer_type")
+    wanted = ("level", "metric", "days", "area", "consumer_type")
     asked = {name: values for name in wanted if (values := getattr(query, name)) is not None}
     return found.filter(pl.col(name).is_in(values) for name, values in asked.items())
 

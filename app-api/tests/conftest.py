@@ -1,0 +1,243 @@
+"""A system with a few series, runs, a model, alarms and a validation result, made once; and clients of its API."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from app_api.application import create_app
+from forecast_core import demo, provenance, tracking
+from forecast_core.alarms import CHECKS, Alarms
+from forecast_core.feature_store import FeatureStore
+from forecast_core.forecasts import EXPLANATIONS, METRICS, ForecastArchive
+from forecast_core.quarantine import FINDINGS, Quarantine
+from forecast_core.schema import KEY, PREDICTIONS, QUANTILES, SERIES
+from forecast_core.settings import Settings
+from forecast_core.window import Window
+
+REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
+NOW = datetime(2024, 3, 31, 6, 30, tzinfo=UTC)
+KINDS = ("111", "121", "215")
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A system, and what was put into it."""
+
+    settings: Settings
+
+    def ingest(self, reference: datetime) -> int:
+        """Do what the feature pipeline does: 8 days up to a day before the reference; return the feature view."""
+        window = Window.before(reference, days_delay=1, days_export=8)
+        observed = demo.observations(window.start, window.end, known_at=reference)
+        store = FeatureStore(self.settings)
+        store.ingest(
+            observed.filter(pl.col("consumer_type").is_in(KINDS)),
+            dataset="demo-denmark",
+            feature_group_version=1,
+            window=window,
+            known_at=reference,
+            url="demo://denmark",
+            record={"missing_hours": 3, "warnings": ["a warning"], "validation_page": str(self.page(reference))},
+            made_by={"dag_run_id": f"scheduled__{reference.isoformat()}"},
+        )
+        view = store.create_feature_view(dataset="demo-denmark", feature_group_version=1)
+        store.create_training_dataset(feature_view_version=view, window=window, known_at=reference)
+        return view
+
+    def page(self, reference: datetime) -> Path:
+        """Path of a run's validation page."""
+        return self.settings.root / "validation" / "demo-denmark" / f"{reference:%Y-%m-%dT%H}.html"
+
+    def predict(self, reference: datetime, *, shift: float = 0.0, model: int = 1) -> pl.DataFrame:
+        """Archive, for the day after what was ingested, the values of the day before it; return the rows."""
+        store, archive = FeatureStore(self.settings), ForecastArchive(self.settings)
+        view = store.feature_view(1)
+        window = Window.before(reference, days_delay=1, days_export=8)
+        history = store.read(dataset=view.dataset, feature_group_version=1, window=window, known_at=reference)
+        rows = provenance.forecast_rows(
+            predictions(history, window.end, shift=shift),
+            run={
+                "reference_datetime": reference,
+                "feature_view_version": view.version,
+                "training_dataset_version": store.newest_training_dataset().version,
+                "model_version": model,
+            },
+        )
+        made_by = {"dag_run_id": f"scheduled__{reference.isoformat()}", "code": None}
+        archive.write(rows)
+        archive.write_run(provenance.run_facts(rows, history, view=view, window=window, fh=24, made_by=made_by))
+        return rows
+
+
+def predictions(history: pl.DataFrame, first: datetime, *, shift: float) -> pl.DataFrame:
+    """The naive forecast of 24 hours, with quantiles around it."""
+    last = history.filter(pl.col("datetime_utc") >= first - DAY).with_columns(pl.col("datetime_utc") + DAY)
+    spread = {name: pl.col("energy_consumption") * (0.5 + share) for name, share in QUANTILES.items()}
+    shifted = last.with_columns(pl.col("energy_consumption") + shift)
+    return shifted.with_columns(**spread, quality=pl.lit("model")).select(PREDICTIONS.names())
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, tracking_template: Path) -> Filled:
+    """A system with four daily runs; nobody changes it."""
+    return fill(tmp_path_factory.mktemp("filled"), tracking_template)
+
+
+@pytest.fixture
+def own(filled: Filled, tmp_path: Path) -> Filled:
+    """A copy of the system, to be changed."""
+    shutil.copytree(filled.settings.root, tmp_path / "root")
+    root = tmp_path / "root"
+    return Filled(settings_of(root))
+
+
+def settings_of(root: Path) -> Settings:
+    return Settings(root_dir=root, tracking_uri=f"sqlite:///{root}/mlflow.db?timeout=1")
+
+
+def fill(root: Path, tracking_template: Path) -> Filled:
+    shutil.copy(tracking_template, root / "mlflow.db")
+    settings = settings_of(root)
+    connection = sqlite3.connect(root / "mlflow.db")
+    with connection:
+        connection.execute("UPDATE experiments SET artifact_location = ?", (settings.artifacts,))
+    connection.close()
+    system = Filled(settings)
+    for back in (3, 2, 1, 0):
+        system.ingest(REFERENCE - back * DAY)
+        system.predict(REFERENCE - back * DAY)
+    archive = ForecastArchive(settings)
+    archive.write_metrics(metrics())
+    archive.write_explanations(explanations(archive.read(reference_from=REFERENCE)))
+    Alarms(settings).write(checks())
+    quarantine(settings)
+    register(settings)
+    validation(system.page(REFERENCE))
+    return system
+
+
+def metrics() -> pl.DataFrame:
+    rows = [
+        (REFERENCE, 1, "overall", None, None, None, None, 7, "wape", 0.05, 96),
+        (REFERENCE, 1, "overall", None, None, None, None, 7, "naive_wape", None, 96),
+        (REFERENCE, 1, "series", "DK1", "111", None, None, 7, "wape", 0.2, 24),
+        (REFERENCE, 1, "hour", None, None, REFERENCE - DAY, None, 7, "wape", 0.3, 4),
+        (REFERENCE, 1, "lead", None, None, None, 3, 1, "wape", 0.4, 4),
+    ]
+    return pl.DataFrame(rows, schema=METRICS, orient="row")
+
+
+def explanations(rows: pl.DataFrame) -> pl.DataFrame:
+    parts = [("member", "naive", 0.75), ("member", "ridge", 0.25), ("feature", "calendar", 0.1)]
+    facts = rows.select("reference_datetime", "feature_view_version", *KEY, "energy_consumption")
+    frames = [
+        facts.with_columns(kind=pl.lit(kind), name=pl.lit(name), value=pl.col("energy_consumption") * share)
+        for kind, name, share in parts
+    ]
+    return pl.concat(frames).select(EXPLANATIONS.names())
+
+
+def checks() -> pl.DataFrame:
+    row = (REFERENCE, 1, "monitoring", "coverage", "overall", "notify", 0.63, 0.7, "too few values inside")
+    return pl.DataFrame([row], schema=CHECKS, orient="row")
+
+
+def quarantine(settings: Settings) -> None:
+    names = dict(zip(SERIES, ("DK1", "111"), strict=True))
+    row = {**names, "datetime_utc": REFERENCE - 2 * DAY, "energy_consumption": 1.0}
+    found = pl.DataFrame(
+        [{**row, "expectation": "spike", "severity": "warning", "reason": "a jump"}], schema=FINDINGS, orient="row"
+    )
+    group: dict[str, Any] = {"dataset": "demo-denmark", "feature_group_version": 1}
+    Quarantine(settings).write(found, **group, known_at=REFERENCE, window_start=REFERENCE - 9 * DAY)
+
+
+def register(settings: Settings) -> None:
+    tags = {
+        "feature_view_version": "1",
+        "training_dataset_version": "1",
+        "reference_datetime": "2024-03-28 05:00",
+        "config_source": "default",
+        "config": json.dumps({"seed": 1}),
+        "files": json.dumps({"model.json": "0" * 64}),
+        "made_by": json.dumps({"dag_run_id": None, "code": None}),
+        "metrics": json.dumps({"wape": 0.05, "naive_wape": 0.1}),
+    }
+    run_id = tracking.start_run(settings, name="train", tags=tags)
+    tracking.finish_run(settings, run_id, at=REFERENCE)
+    tracking.register_model(settings, run_id=run_id, source=f"{settings.artifacts}/{run_id}", tags=tags)
+
+
+def validation(page: Path) -> None:
+    page.parent.mkdir(parents=True)
+    page.write_text("<title>Validation of demo-denmark</title>")
+    meta = {"name": "spike", "promise": "no value jumps"}
+    result = {
+        "run": {"reference": f"{REFERENCE:%Y-%m-%d %H:%M}", "window": "a week"},
+        "findings": [{"expectation": "spike", "severity": "warning", "rows": 1}],
+        "statistics": {"evaluated_expectations": 22, "unsuccessful_expectations": 1},
+        "results": [{"expectation_config": {"meta": meta}, "success": False, "result": {"unexpected_count": 1}}],
+    }
+    page.with_suffix(".json").write_text(json.dumps(result))
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an application on a free port of loopback; give a client of it."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, server_header=False))
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def serve() -> Any:
+    """A function that serves settings, with changes to them; the tables have been looked at once."""
+
+    @contextmanager
+    def serve(settings: Settings, **changes: Any) -> Iterator[httpx.Client]:
+        app = create_app(settings.model_copy(update=changes), clock=lambda: NOW)
+        app.state.served.refresh()
+        with serving(app) as client:
+            yield client
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def app(filled: Filled) -> FastAPI:
+    """The application over the system that nobody changes."""
+    made = create_app(filled.settings, clock=lambda: NOW)
+    made.state.served.refresh()
+    return made
+
+
+@pytest.fixture(scope="session")
+def api(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with serving(app) as client:
+        yield client
