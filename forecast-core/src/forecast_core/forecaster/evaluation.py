@@ -13,11 +13,12 @@ import polars as pl
 
 from forecast_core import metrics
 from forecast_core.errors import InvalidArgument
+from forecast_core.forecaster.blend import Members, fit_members
 from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.intervals import Calibration, calibrate
-from forecast_core.forecaster.model import fit_members, point_forecast
+from forecast_core.forecaster.model import point_forecast
 from forecast_core.forecaster.naive import naive_values
-from forecast_core.forecaster.panel import Panel, check_horizon, from_observations
+from forecast_core.forecaster.panel import Panel, check_gap, check_horizon, from_observations
 from forecast_core.forecaster.training import LEAST_DAYS
 from forecast_core.metrics import FloatArray
 
@@ -42,9 +43,16 @@ class _Replay:
 
 
 def evaluate(
-    history: pl.DataFrame, *, end: datetime, fh: int = 24, config: ForecasterConfig, threads: int, origins: int = 5
+    history: pl.DataFrame,
+    *,
+    end: datetime,
+    fh: int = 24,
+    gap: int = 0,
+    config: ForecasterConfig,
+    threads: int,
+    origins: int = 5,
 ) -> Evaluation:
-    """Forecast as of ``end`` - 24 h, - 48 h, ... (``origins`` of them) and compare with what came.
+    """Forecast as of ``end`` - ``gap`` - 24 h, - 48 h, ... (``origins`` of them) and compare with what came.
 
     A short history has fewer origins: as many as leave the model enough to be fitted on; if not one does, the fallback
     is measured, on as many origins as have two days before them. Without any origin every measure is None.
@@ -53,6 +61,7 @@ def evaluate(
         history: Rows of ``schema.OBSERVATIONS``, hours may be missing; those at ``end`` or later are not looked at.
         end: The first hour that is not observed, a full hour in UTC.
         fh: Hours to forecast; what would be observed at ``end`` or later is not scored.
+        gap: Hours between the last observation and the first forecast hour.
         config: Tunables.
         threads: Threads for fitting.
         origins: How many daily origins to replay, if the history has them.
@@ -65,32 +74,36 @@ def evaluate(
     if origins < 1:
         raise InvalidArgument(f"origins must be at least 1, not {origins}", argument="origins", value=origins)
     days = config.history_days + origins
-    panel = from_observations(history, end=end, fh=fh, days=days, timezone=config.timezone)
-    possible = panel.hours // 24
+    check_gap(gap)
+    panel = from_observations(history, end=end, fh=gap + fh, days=days, timezone=config.timezone)
+    possible = max(0, panel.hours - gap) // 24
     count = min(origins, possible - LEAST_DAYS) if possible > LEAST_DAYS else max(0, min(origins, possible - 2))
     if count == 0 or not panel.series:
         return Evaluation(_measures(None), Calibration())
-    replay = _replay(panel, count, fh, config, threads)
+    replay = _replay(panel, count, fh, gap, config, threads)
     calibration = calibrate(replay.truth - replay.forecast, replay.expected, series=panel.series)
     return Evaluation(_measures(replay) | _coverage(replay, panel.series), calibration)
 
 
-def _replay(panel: Panel, count: int, fh: int, config: ForecasterConfig, threads: int) -> _Replay:
-    first = panel.hours - 24 * count
-    members = fit_members(panel.until(first, config.history_days), fh=fh, config=config, threads=threads)
-    rows = [_replay_origin(panel, members, origin, fh, config) for origin in range(first, panel.hours, 24)]
+def _replay(panel: Panel, count: int, fh: int, gap: int, config: ForecasterConfig, threads: int) -> _Replay:
+    first = panel.hours - gap - 24 * count
+    members = fit_members(panel.until(first, config.history_days), fh=fh, gap=gap, config=config, threads=threads)
+    origins = range(first, panel.hours - gap, 24)
+    rows = [_replay_origin(panel, members, origin, fh, gap, config) for origin in origins]
     return _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
 
 
-def _replay_origin(panel: Panel, members: Any, origin: int, fh: int, config: ForecasterConfig) -> tuple[Any, ...]:
+def _replay_origin(
+    panel: Panel, members: Members, origin: int, fh: int, gap: int, config: ForecasterConfig
+) -> tuple[Any, ...]:
     then = panel.until(origin, config.history_days)
-    point = point_forecast(then, members, fh=fh, config=config)
+    point = point_forecast(then, members, fh=fh, gap=gap, config=config)
     truth = np.full(point.values.shape, np.nan)
-    came = panel.values[origin : origin + fh]
+    came = panel.values[origin + gap : origin + gap + fh]
     truth[: len(came)] = came
     # A series that had not appeared yet was not forecast.
     appeared = ~np.isnan(then.values).all(axis=0)
-    naive = naive_values(then.values, fh=fh, season=24)
+    naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
     failed = np.array([reason is not None for reason in point.reasons])
     return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from forecast_core.forecaster import distant
 from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.features import WEEK, mean_known
 from forecast_core.forecaster.panel import Panel
@@ -15,7 +16,7 @@ SILENT_HOURS = 48
 """A series that has said nothing for so long is not forecast by the model."""
 
 
-def reasons(known: FloatArray) -> list[str | None]:
+def why_not(known: FloatArray) -> list[str | None]:
     """Return, for each series, why the model cannot forecast it; None if it can.
 
     Args:
@@ -39,10 +40,12 @@ def _reason(series: FloatArray) -> str | None:
     return None
 
 
-def fallback(panel: Panel, filled: FloatArray, *, fh: int, config: ForecasterConfig) -> FloatArray:
-    """Return the forecast [lead, series] in kWh that needs no model: the seasonal base.
+def fallback(panel: Panel, filled: FloatArray, *, gap: int = 0, fh: int, config: ForecasterConfig) -> FloatArray:
+    """Return the forecast [lead, series] in kWh that needs no model: the seasonal base, or ``distant.pattern``.
 
     Where a series has nothing at the same hour of any earlier day, the mean of what it has; without any value, 0.
     """
-    base = earlier_days(panel, filled, origin=panel.hours, leads=np.arange(fh), config=config).base
+    if gap + fh > distant.FROM:
+        return distant.pattern(panel, filled, gap=gap, fh=fh)
+    base = earlier_days(panel, filled, origin=panel.hours, leads=gap + np.arange(fh), config=config).base
     return np.nan_to_num(np.where(np.isnan(base), mean_known(filled), base))

@@ -42,6 +42,28 @@ CALENDAR: Final = ("hour", "weekday", "day_type", "day_type_before", "lead")
 NAMES: Final = (*NUMERIC, *CALENDAR)
 """Names of the features, in the order of the last axis of ``Block.x``."""
 
+USUAL: Final = "usual course"
+"""The group of inputs that what all rows share is counted to."""
+
+
+def _group(name: str) -> str:
+    starts = {
+        "day_": "earlier days",
+        "week_mean": "earlier days",
+        "recent": "latest hours",
+        "part": "latest hours",
+        "same_hour": "same hour yesterday",
+        "all_": "all series",
+        "level": "level",
+    }
+    if name in CALENDAR:
+        return "calendar"
+    return next((group for start, group in starts.items() if name.startswith(start)), USUAL)
+
+
+GROUPS: Final = {name: _group(name) for name in NAMES}
+"""The group of inputs that each feature is explained as."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -79,7 +101,7 @@ def block(panel: Panel, values: FloatArray, *, origin: int, expected: FloatArray
     numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
-    return Block(x, ahead, level, _variation(values, origin) / level, usable)
+    return Block(x, ahead, level, variation(values, origin) / level, usable)
 
 
 def mean_known(values: FloatArray) -> FloatArray:
@@ -135,11 +157,14 @@ def _spread(days: EarlierDays) -> FloatArray:
 def _calendar(panel: Panel, origin: int, fh: int) -> FloatArray:
     hours = np.arange(origin, origin + fh)
     local = panel.local
-    rows = (local.hour[hours], local.weekday[hours], local.day_type[hours], local.day_type[hours - 24], hours - origin)
+    # The same local hour of the day before: another UTC hour when the clocks changed in between.
+    same_utc_hour = np.maximum(hours - 24, 0)
+    before = np.maximum(same_utc_hour + local.offset[hours] - local.offset[same_utc_hour], 0)
+    rows = (local.hour[hours], local.weekday[hours], local.day_type[hours], local.day_type[before], hours - origin)
     return np.stack(rows).astype(np.float64)
 
 
-def _variation(values: FloatArray, origin: int) -> FloatArray:
+def variation(values: FloatArray, origin: int) -> FloatArray:
     """Mean absolute change from day to day over the last four weeks, in kWh; 0 where unknown."""
     recent = values[max(0, origin - 4 * WEEK) : origin]
     return np.nan_to_num(mean_known(np.abs(recent[24:] - recent[:-24])))

@@ -1,6 +1,6 @@
 """The seasonal naive forecast, which every model has to beat."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -51,10 +51,11 @@ def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int
     return long_frame(panel, {"energy_consumption": naive_values(panel.values, fh=fh, season=season)})
 
 
-def long_frame(panel: Panel, columns: dict[str, FloatArray]) -> pl.DataFrame:
-    """Return matrices [lead, series] of the hours after ``panel`` as rows, sorted by key; NaN becomes null."""
+def long_frame(panel: Panel, columns: dict[str, FloatArray], *, gap: int = 0) -> pl.DataFrame:
+    """Return matrices [lead, series] from ``gap`` hours after ``panel`` on as rows, sorted by key; NaN becomes null."""
     fh = len(next(iter(columns.values())))
-    hours = pl.datetime_range(panel.end, panel.end + timedelta(hours=fh - 1), HOUR, time_unit="us", eager=True)
+    first = panel.end + gap * HOUR
+    hours = pl.datetime_range(first, first + (fh - 1) * HOUR, HOUR, time_unit="us", eager=True)
     count = len(panel.series)
     keys = {
         "area": pl.Series([area for area, _ in panel.series], dtype=pl.String).repeat_by(fh).explode(),

@@ -80,6 +80,12 @@ def check_horizon(fh: int) -> None:
         raise InvalidArgument(f"fh must be from 1 to 168 hours, not {fh!r}", argument="fh", value=fh)
 
 
+def check_gap(gap: int) -> None:
+    """Raise InvalidArgument unless ``gap`` is from 0 to 1,464 hours (61 days)."""
+    if isinstance(gap, bool) or not 0 <= gap <= 1464:
+        raise InvalidArgument(f"gap must be from 0 to 1464 hours, not {gap!r}", argument="gap", value=gap)
+
+
 def observed(history: pl.DataFrame, *, end: datetime) -> pl.DataFrame:
     """Return the rows of ``history`` before ``end``, sorted by key.
 

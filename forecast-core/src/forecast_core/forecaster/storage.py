@@ -1,6 +1,6 @@
 """The on-disk form of a forecaster: JSON, LightGBM text and plain arrays. Loading runs no code of its author.
 
-model.json    format_version, fh, config, members, calibration
+model.json    format_version, fh, gap, config, members, calibration
 ridge.npz     coefficients
 trees.txt     LightGBM model text
 """
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from forecast_core.errors import FormatError, NotFoundError
+from forecast_core.forecaster.blend import Members
 from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.intervals import Calibration
 from forecast_core.forecaster.members.ridge import Ridge
 from forecast_core.forecaster.members.trees import Trees
-from forecast_core.forecaster.model import Forecaster, Members
+from forecast_core.forecaster.model import Forecaster
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees-{}.txt"
 
 
@@ -34,6 +35,7 @@ def save(forecaster: Forecaster, directory: Path) -> None:
     document = {
         "format_version": FORMAT_VERSION,
         "fh": forecaster.fh,
+        "gap": forecaster.gap,
         "config": forecaster.config.to_dict(),
         "members": [name for name in ("ridge", "trees") if getattr(members, name) is not None],
         "calibration": calibration_to_dict(forecaster.calibration),
@@ -77,6 +79,7 @@ def _forecaster(document: dict[str, Any], directory: Path) -> Forecaster:
         trees = Trees(tuple((directory / TREES.format(bag)).read_text(encoding="utf-8") for bag in bags))
     return Forecaster(
         fh=document["fh"],
+        gap=document["gap"],
         config=ForecasterConfig.from_dict(document["config"]),
         members=Members(ridge, trees),
         calibration=calibration_from_dict(document["calibration"]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecast_core.forecaster.config import ForecasterConfig
-from forecast_core.forecaster.features import CALENDAR, NAMES, NUMERIC, Block
+from forecast_core.forecaster.features import CALENDAR, GROUPS, NAMES, NUMERIC, Block
 from forecast_core.forecaster.training import TrainingSet
 from forecast_core.metrics import FloatArray
 
@@ -30,6 +30,12 @@ class Ridge:
         """Return the residual to the seasonal base, relative to the level, as [lead, series]."""
         count = features.base.shape[1]
         return _product(_chunks(design(features.x)), self.coefficients)[:, :count]
+
+    def contributions(self, features: Block) -> dict[str, FloatArray]:
+        """Return what each group of features adds to ``predict``, as [lead, series]."""
+        terms = design(features.x) * self.coefficients[: len(features.x), None]
+        groups = np.array([GROUPS[name] for name in NUMERIC] + ["calendar"] * (terms.shape[-1] - len(NUMERIC)))
+        return {str(group): terms[..., groups == group].sum(axis=-1) for group in np.unique(groups)}
 
 
 def design(x: FloatArray) -> FloatArray:

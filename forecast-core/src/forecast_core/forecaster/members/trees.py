@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from forecast_core.forecaster.config import ForecasterConfig
-from forecast_core.forecaster.features import NAMES, Block
+from forecast_core.forecaster.features import GROUPS, NAMES, USUAL, Block
 from forecast_core.forecaster.training import TrainingSet
 from forecast_core.metrics import FloatArray
 
@@ -35,6 +35,50 @@ class Trees:
         rows = features.x.reshape(-1, features.x.shape[-1])
         predicted = [booster.predict(rows, num_threads=1) for booster in self._boosters]
         return np.asarray(np.mean(predicted, axis=0).reshape(features.base.shape))
+
+    def contributions(self, features: Block) -> dict[str, FloatArray]:
+        """Return what each group of features adds to ``predict``, as [lead, series]; what all rows share is usual.
+
+        Along the path of a row through a tree, each split's feature adds the change of the mean that it brings (Saabas
+        2014, as in the package treeinterpreter): unlike Shapley values as cheap as a forecast.
+        """
+        rows = features.x.reshape(-1, features.x.shape[-1])
+        groups = [*dict.fromkeys(GROUPS.values())]
+        total = np.zeros((len(rows), len(groups)))
+        for booster in self._boosters:
+            leaves = np.asarray(booster.predict(rows, num_threads=1, pred_leaf=True), dtype=np.int64)
+            for tree, info in enumerate(booster.dump_model(num_iteration=-1)["tree_info"]):
+                total += _paths(info, groups)[leaves.reshape(len(rows), -1)[:, tree]]
+        shape = features.base.shape
+        return {name: total[:, index].reshape(shape) / len(self.texts) for index, name in enumerate(groups)}
+
+
+def _paths(tree: dict[str, Any], groups: list[str]) -> FloatArray:
+    """Return what each group adds on the way to each leaf: [leaf, group]; the mean over all rows is usual."""
+    found = np.zeros((tree["num_leaves"], len(groups)))
+
+    def walk(node: dict[str, Any], added: FloatArray) -> None:
+        if "split_feature" not in node:
+            found[node.get("leaf_index", 0)] = added
+            return
+        group = groups.index(GROUPS[NAMES[node["split_feature"]]])
+        for child in (node["left_child"], node["right_child"]):
+            step = added.copy()
+            step[group] += _mean(child)[0] - _mean(node)[0]
+            walk(child, step)
+
+    start = np.zeros(len(groups))
+    start[groups.index(USUAL)] = _mean(tree["tree_structure"])[0]
+    walk(tree["tree_structure"], start)
+    return found
+
+
+def _mean(node: dict[str, Any]) -> tuple[float, int]:
+    """Return the mean of the leaves under a node over the rows that it was grown on, and their number."""
+    if "split_feature" not in node:
+        return float(node["leaf_value"]), int(node.get("leaf_count", 1))
+    (left, some), (right, rest) = (_mean(node[child]) for child in ("left_child", "right_child"))
+    return (left * some + right * rest) / (some + rest), some + rest
 
 
 def fit(training: TrainingSet, *, config: ForecasterConfig, threads: int) -> Trees:
