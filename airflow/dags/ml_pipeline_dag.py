@@ -61,7 +61,7 @@ def _create_feature_view(features: dict) -> dict:
     )
 
 
-def _run_hyperparameter_tuning(view: dict) -> dict:
+def _run_hyperparameter_tuning(view: dict, forecast_from: str) -> dict:
     from training_pipeline import hyperparameter_tuning
 
     return hyperparameter_tuning.run(
@@ -69,6 +69,7 @@ def _run_hyperparameter_tuning(view: dict) -> dict:
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
+        forecast_from=forecast_from,
     )
 
 
@@ -78,7 +79,7 @@ def _upload_best_config(tuning: dict) -> dict:
     return best_config.upload(sweep_id=tuning["sweep_id"])
 
 
-def _train_from_best_config(view: dict, dag_run_id: str) -> dict:
+def _train_from_best_config(view: dict, forecast_from: str, dag_run_id: str) -> dict:
     from training_pipeline import train
 
     return train.from_best_config(
@@ -86,6 +87,7 @@ def _train_from_best_config(view: dict, dag_run_id: str) -> dict:
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
+        forecast_from=forecast_from,
         dag_run_id=dag_run_id,
     )
 
@@ -99,7 +101,7 @@ def _compute_monitoring(features: dict, view: dict) -> dict:
     )
 
 
-def _batch_predict(features: dict, view: dict, model: dict, dag_run_id: str) -> dict:
+def _batch_predict(features: dict, view: dict, model: dict, forecast_from: str, dag_run_id: str) -> dict:
     from batch_prediction_pipeline import batch
 
     return batch.predict(
@@ -109,6 +111,7 @@ def _batch_predict(features: dict, view: dict, model: dict, dag_run_id: str) -> 
         start_datetime=features["export_datetime_utc_start"],
         end_datetime=features["export_datetime_utc_end"],
         reference_datetime=features["reference_datetime"],
+        forecast_from=forecast_from,
         dag_run_id=dag_run_id,
     )
 
@@ -173,11 +176,12 @@ def ml_pipeline() -> None:
     decision = branch("{{ var.value.get('ml_pipeline_should_run_hyperparameter_tuning', 'False') }}")
     run_branch = EmptyOperator(task_id="branch_run_hyperparameter_tuning")
     skip_branch = EmptyOperator(task_id="branch_skip_hyperparameter_tuning")
-    tuning = run_hyperparameter_tuning(view)
+    forecast_from = "{{ var.value.get('ml_pipeline_forecast_from', 'last_observation') }}"
+    tuning = run_hyperparameter_tuning(view, forecast_from)
     uploaded = upload_best_config(tuning)
-    model = train_from_best_config(view, dag_run_id=dag_run_id)
+    model = train_from_best_config(view, forecast_from, dag_run_id=dag_run_id)
     metrics = compute_monitoring(features, view)
-    forecasts = batch_predict(features, view, model, dag_run_id=dag_run_id)
+    forecasts = batch_predict(features, view, model, forecast_from, dag_run_id=dag_run_id)
 
     view >> decision
     decision >> Label("Run HPO") >> run_branch >> tuning >> uploaded >> model

@@ -15,13 +15,15 @@ from forecast_core.window import DATETIME_FORMAT
 def register(system: Any, tmp_path: Path) -> Any:
     """A function that fits a model on a training dataset, as the training pipeline does, and registers it."""
 
-    def register(training_dataset_version: int, *, at: datetime, backtest: dict[str, Any] | None = None) -> int:
+    def register(
+        training_dataset_version: int, *, at: datetime, gap: int = 0, backtest: dict[str, Any] | None = None
+    ) -> int:
         store = FeatureStore(system.settings)
         dataset = store.training_dataset(training_dataset_version)
         config = replace(forecaster.DEFAULT, trees_weight=0.0)
         history = store.read_training_dataset(training_dataset_version)
         folder = tmp_path / "model"
-        forecaster.fit(history, end=dataset.window.end, config=config).save(folder)
+        forecaster.fit(history, end=dataset.window.end, gap=gap, config=config).save(folder)
         tags = {
             "feature_view_version": str(dataset.feature_view_version),
             "training_dataset_version": str(training_dataset_version),

@@ -10,7 +10,7 @@ import pytest
 from batch_prediction_pipeline import batch
 from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS
+from forecast_core.schema import FORECASTS, KEY
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 FIRST_HOUR = datetime(2023, 1, 31, 12, tzinfo=UTC)
@@ -125,3 +125,27 @@ def test_a_locked_tracking_database_is_a_tracking_error(system: Any, given: dict
         holder.execute("BEGIN EXCLUSIVE")
         with pytest.raises(TrackingError, match="database is locked"):
             batch.predict(**given, settings=system.settings)
+
+
+def test_what_drove_each_forecast_is_archived_with_it_and_sums_to_it(system: Any, given: dict[str, Any]) -> None:
+    batch.predict(**given, settings=system.settings)
+    archive = ForecastArchive(system.settings)
+    reasons = archive.read_explanations(feature_view_version=1, reference_datetime=REFERENCE)
+    sums = reasons.filter(kind="member").group_by(KEY).agg(pl.col("value").sum())
+    both = archive.read(feature_view_version=1).join(sums, on=KEY)
+    assert both.height == 72
+    assert both["value"].to_numpy() == pytest.approx(both["energy_consumption"].to_numpy(), abs=0.01)
+
+
+def test_a_model_of_a_late_source_forecasts_from_the_reference_time_on(system: Any, register: Any) -> None:
+    made = system.ingest(REFERENCE, days=30)
+    model = register(made.pop("training_dataset_version"), at=REFERENCE, gap=24)
+    given = {**made, "model_version": model, "settings": system.settings, "reference_datetime": REFERENCE}
+    result = batch.predict(**given, forecast_from="reference_time")
+    assert (result["first_hour"], result["last_hour"]) == ("2023-02-01 12:00", "2023-02-02 11:00")
+    assert result["quality"] == {"model": 72}
+    assert batch.predict(**given) == result
+    with pytest.raises(InvalidArgument, match="24 hours after the last observation on, but last_observation is 0"):
+        batch.predict(**given, forecast_from="last_observation")
+    with pytest.raises(InvalidArgument, match="reference_time is 25 hours after 2023-01-31 12:00"):
+        batch.predict(**{**given, "reference_datetime": REFERENCE + timedelta(hours=1)})

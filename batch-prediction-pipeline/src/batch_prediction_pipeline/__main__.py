@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from batch_prediction_pipeline import batch, lineage, monitoring
+from forecast_core.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 
 
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         ("reference-datetime", "history as known at this time (default: that of the ingest)"),
     ):
         predict.add_argument(f"--{name}", help=meaning)
+    predict.add_argument("--forecast-from", choices=FORECAST_FROM, help="as given to training (default)")
     monitor = steps.add_parser("monitor", help="score the archived forecasts of the last week")
     monitor.set_defaults(step=monitoring.compute)
     monitor.add_argument("--feature-view-version", required=True, metavar="N")

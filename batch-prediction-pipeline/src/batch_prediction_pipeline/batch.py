@@ -8,10 +8,10 @@ import polars as pl
 
 from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
 from forecast_core import forecaster, provenance, tracking
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import WindowError
+from forecast_core.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
+from forecast_core.errors import InvalidArgument, WindowError
 from forecast_core.feature_store import FeatureStore, FeatureView
-from forecast_core.forecasts import ForecastArchive
+from forecast_core.forecasts import EXPLANATIONS, ForecastArchive
 from forecast_core.schema import KEY, SERIES
 from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT, Window
@@ -31,9 +31,12 @@ def predict(
     *,
     reference_datetime: datetime | str | None = None,
     dag_run_id: str | None = None,
+    forecast_from: str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Forecast the hours [end, end + fh) for every series observed in [start, end), and archive the forecasts.
+    """Forecast ``fh`` hours for every series observed in [start, end), and archive the forecasts.
+
+    The first hour is ``end``, or the reference time if the model was trained for that.
 
     The archive has one forecast per feature view, reference time, series and hour: the same again changes nothing,
     another model version at the same reference time takes the place of the one before.
@@ -47,6 +50,7 @@ def predict(
         reference_datetime: The history is as known at this time; default that of the newest ingest whose window ends
             at ``end_datetime``.
         dag_run_id: The orchestrator's name of the run; kept beside the forecasts by the run that makes them first.
+        forecast_from: As given to training (default); anything else is refused.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -69,7 +73,8 @@ def predict(
     reference = reference_for(store, view, reference_datetime, window_end=window.end)
     history = _history(store, view, window, reference)
     fitted = forecaster.load(tracking.download_model(settings, model))
-    predictions = fitted.predict(history, end=window.end, fh=hours)
+    _check_gap(fitted.gap, forecast_from, window, reference)
+    predictions, reasons = fitted.predict_and_explain(history, end=window.end, fh=hours)
     versions = {
         "feature_view_version": view.version,
         "training_dataset_version": int(model.tags["training_dataset_version"]),
@@ -81,6 +86,7 @@ def predict(
     rows = archive.write(forecasts)
     # After its forecasts: a run that is killed in between is seen as one whose facts do not fit, and mends it when it
     # is run again.
+    archive.write_explanations(_of_run(reasons, reference, view))
     archive.write_run(provenance.run_facts(forecasts, history, view=view, window=window, fh=hours, made_by=made_by))
     quality = dict(forecasts["quality"].value_counts().sort("quality").iter_rows())
     logger.info("archived %d forecasts from %s on: %s", rows, window.end, quality)
@@ -95,6 +101,26 @@ def predict(
         **versions,
         "sample": sample(forecasts),
     }
+
+
+def _check_gap(gap: int, forecast_from: str | None, window: Window, reference: datetime) -> None:
+    """Raise InvalidArgument if the model begins its forecasts elsewhere than it should."""
+    meant = forecast_from or (FORECAST_FROM[1] if gap else FORECAST_FROM[0])
+    wanted = forecast_gap(meant, window_end=window.end, reference=reference)
+    if gap != wanted:
+        raise InvalidArgument(
+            f"the model was trained to forecast from {gap} hours after the last observation on, but {meant} is "
+            f"{wanted} hours after {_text(window.end)}: train with forecast_from={meant} for this reference time",
+            argument="forecast_from",
+            gap=gap,
+            wanted=wanted,
+        )
+
+
+def _of_run(reasons: pl.DataFrame, reference: datetime, view: FeatureView) -> pl.DataFrame:
+    run = {"reference_datetime": reference, "feature_view_version": view.version}
+    named = [pl.lit(value, EXPLANATIONS[name]).alias(name) for name, value in run.items()]
+    return reasons.with_columns(named).select(EXPLANATIONS.names())
 
 
 def _window(store: FeatureStore, view: FeatureView, start: datetime | str | None, end: datetime | str | None) -> Window:

@@ -1,9 +1,13 @@
 """Arguments as DAGs and shells give them: Airflow Variables and rendered templates are text."""
 
 from datetime import datetime
+from typing import Final
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.window import as_utc
+from forecast_core.window import HOUR, as_utc
+
+FORECAST_FROM: Final = ("last_observation", "reference_time")
+"""Where forecasts begin: at the hour after the observations' window, or at the reference time."""
 
 
 def whole_number(name: str, value: int | str, *, least: int) -> int:
@@ -45,3 +49,31 @@ def moment(name: str, value: datetime | str | None) -> datetime:
             argument=name,
             value=str(value),
         ) from error
+
+
+def forecast_gap(forecast_from: str, *, window_end: datetime, reference: datetime) -> int:
+    """Return the hours between the end of the observations' window and the first forecast hour.
+
+    >>> from datetime import UTC
+    >>> end, reference = datetime(2023, 1, 16, tzinfo=UTC), datetime(2023, 1, 31, tzinfo=UTC)
+    >>> forecast_gap("reference_time", window_end=end, reference=reference)
+    360
+    >>> forecast_gap("last_observation", window_end=end, reference=reference)
+    0
+
+    Raises:
+        InvalidArgument: If ``forecast_from`` is none of ``FORECAST_FROM``, or the reference time is before the end.
+    """
+    wanted = str(forecast_from).strip()
+    if wanted not in FORECAST_FROM:
+        names = " or ".join(FORECAST_FROM)
+        raise InvalidArgument(f"forecast_from must be {names}, not {forecast_from!r}", argument="forecast_from")
+    if wanted == "last_observation":
+        return 0
+    if reference < window_end:
+        raise InvalidArgument(
+            f"forecast_from=reference_time needs a reference time at or after the end of the observations "
+            f"({window_end.isoformat()}), not {reference.isoformat()}",
+            argument="forecast_from",
+        )
+    return (reference - window_end) // HOUR

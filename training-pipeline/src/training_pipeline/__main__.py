@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from forecast_core.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 from training_pipeline import best_config, hyperparameter_tuning, train
 
@@ -31,6 +32,12 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--feature-view-version", metavar="N", help="default: that of the training dataset")
         each.add_argument("--training-dataset-version", metavar="N", help="default: the newest")
         each.add_argument("--reference-datetime", metavar="TIME", help="default: when the training dataset was known")
+        each.add_argument(
+            "--forecast-from",
+            default=FORECAST_FROM[0],
+            choices=FORECAST_FROM,
+            help="the first hour to forecast (default: %(default)s)",
+        )
     return parser
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core.arguments import moment, whole_number
+from forecast_core.arguments import forecast_gap, moment, whole_number
 from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import FeatureStore, TrainingDataset
 from forecast_core.settings import Settings
@@ -15,15 +15,19 @@ from forecast_core.settings import Settings
 
 @dataclass(frozen=True)
 class Task:
-    """What to train or tune on: versions, not "the newest", so that the same task again is the same."""
+    """What to train or tune on: versions, not "the newest", so that the same task again is the same.
+
+    The ``fh`` hours to forecast begin ``gap`` hours after the last observation.
+    """
 
     fh: int
     dataset: TrainingDataset
     reference: datetime
+    gap: int = 0
 
     def identity(self) -> dict[str, Any]:
         """Return what a result depends on besides its configuration, as plain JSON."""
-        return {"content_hash": self.dataset.content_hash, "fh": self.fh, "code": code_version()}
+        return {"content_hash": self.dataset.content_hash, "fh": self.fh, "gap": self.gap, "code": code_version()}
 
 
 def resolve(
@@ -32,6 +36,8 @@ def resolve(
     training_dataset_version: int | str | None,
     reference_datetime: datetime | str | None,
     settings: Settings,
+    *,
+    forecast_from: str = "last_observation",
 ) -> Task:
     """Return the task that the arguments of an entry point mean; the newest stands in for a version that is None.
 
@@ -56,7 +62,9 @@ def resolve(
             feature_view_version=view,
         )
     given = reference_datetime is not None
-    return Task(horizon, dataset, moment("reference_datetime", reference_datetime) if given else dataset.known_at)
+    reference = moment("reference_datetime", reference_datetime) if given else dataset.known_at
+    gap = forecast_gap(forecast_from, window_end=dataset.window.end, reference=reference)
+    return Task(horizon, dataset, reference, gap)
 
 
 def _version(name: str, value: int | str | None) -> int | None:

@@ -16,7 +16,9 @@ ORIGINS: Final = 5
 def evaluate(history: pl.DataFrame, task: Task, config: ForecasterConfig, *, threads: int) -> Evaluation:
     """Replay the last days of the training window against the seasonal naive forecast; see ``forecaster.evaluate``."""
     end = task.dataset.window.end
-    return forecaster.evaluate(history, end=end, fh=task.fh, config=config, threads=threads, origins=ORIGINS)
+    return forecaster.evaluate(
+        history, end=end, fh=task.fh, gap=task.gap, config=config, threads=threads, origins=ORIGINS
+    )
 
 
 def objective(measures: dict[str, Any]) -> float:

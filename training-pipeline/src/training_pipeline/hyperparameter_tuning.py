@@ -34,6 +34,7 @@ def run(
     trials: int | str | None = None,
     timeout: float | str | None = None,
     reference_datetime: datetime | str | None = None,
+    forecast_from: str = "last_observation",
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Search the configuration that forecasts the last days of a training dataset best.
@@ -49,6 +50,8 @@ def run(
         timeout: Seconds after which no further trial is begun; calling again goes on; default
             ``settings.tuning_seconds``.
         reference_datetime: Reference time of the run; default when the training dataset became known.
+        forecast_from: ``last_observation``: the first hour to forecast follows the training window;
+            ``reference_time``: it is the reference time, however late the observations are.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -61,7 +64,9 @@ def run(
         TrackingError: If the tracking database cannot be used now, or another process runs this sweep.
     """
     settings = settings or Settings()
-    task = data.resolve(fh, feature_view_version, training_dataset_version, reference_datetime, settings)
+    task = data.resolve(
+        fh, feature_view_version, training_dataset_version, reference_datetime, settings, forecast_from=forecast_from
+    )
     target = whole_number("trials", settings.tuning_trials if trials is None else trials, least=1)
     seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
     sweep_id = _sweep_id(task, target)

@@ -32,6 +32,7 @@ def from_best_config(
     *,
     reference_datetime: datetime | str | None = None,
     dag_run_id: str | None = None,
+    forecast_from: str = "last_observation",
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Train on a training dataset with the best configuration known for it, and register the model.
@@ -46,6 +47,8 @@ def from_best_config(
         reference_datetime: Best configurations of later reference times are not used; default when the training
             dataset became known.
         dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
+        forecast_from: ``last_observation``: the first hour to forecast follows the training window;
+            ``reference_time``: it is the reference time, however late the observations are.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -59,7 +62,9 @@ def from_best_config(
         TrackingError: If the tracking database cannot be used now.
     """
     settings = settings or Settings()
-    task = data.resolve(fh, feature_view_version, training_dataset_version, reference_datetime, settings)
+    task = data.resolve(
+        fh, feature_view_version, training_dataset_version, reference_datetime, settings, forecast_from=forecast_from
+    )
     choice = best_config.choose(settings, task)
     logger.info("configuration: %s", choice.source)
     fingerprint = _fingerprint(task, choice)
@@ -97,6 +102,7 @@ def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str
             history,
             end=task.dataset.window.end,
             fh=task.fh,
+            gap=task.gap,
             config=choice.config,
             threads=settings.threads,
             origins=ORIGINS,
@@ -135,6 +141,7 @@ def _provenance(task: Task, choice: Choice, measures: dict[str, Any]) -> dict[st
         "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),
         "reference_datetime": task.reference.strftime(DATETIME_FORMAT),
         "fh": str(task.fh),
+        "gap": str(task.gap),
         "origins": str(ORIGINS),
         "config": json.dumps(choice.config.to_dict(), sort_keys=True),
         "config_source": choice.source,

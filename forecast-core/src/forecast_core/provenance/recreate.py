@@ -108,6 +108,7 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
         training,
         end=origin.dataset.window.end,
         fh=int(tags["fh"]),
+        gap=int(tags.get("gap", 0)),
         config=ForecasterConfig.from_dict(json.loads(tags["config"])),
         threads=settings.threads,
         origins=int(tags["origins"]),
