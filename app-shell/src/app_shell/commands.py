@@ -118,3 +118,24 @@ def lineage(
     shell.show(found, lambda facts: Text(way_back.as_text(facts).rstrip()))
     if not way_back.is_same(found):
         raise typer.Exit(WRONG)
+
+
+@app.command()
+def status(context: typer.Context, _json: AsJson = False) -> None:
+    """Show how the system is: data and their age, last run, model, quarantine, open alarms, the stack's processes."""
+    from app_shell import status as states
+
+    shell = shell_of(context)
+    shell.show(states.state(read_settings(), shell.now), states.drawn)
+
+
+@app.command()
+def doctor(context: typer.Context, _json: AsJson = False) -> None:
+    """Check the set-up, and say what to do where it is not well; exit code 1 if a check has failed."""
+    from app_shell import doctor as checks
+    from app_shell.stack import Ports
+
+    found = checks.examine(read_settings(), Ports())
+    shell_of(context).show(found, checks.drawn)
+    if not checks.is_sound(found):
+        raise typer.Exit(WRONG)
