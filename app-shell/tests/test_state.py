@@ -21,7 +21,9 @@ def supervised(energy_copy: Any) -> Iterator[tuple[Any, dict[str, str]]]:
     root = Path(energy_copy.variables["ML_PIPELINE_ROOT_DIR"])
     states = {"index": "RUNNING", "scheduler": "RUNNING"}
     path = root / "s.sock"
-    (root / "supervisord.conf").write_text(f"[supervisorctl]\nserverurl=unix://{path}\n[program:x]\ncommand=a %% b\n")
+    (root / "supervisord.conf").write_text(
+        f"[supervisorctl]\nserverurl=unix://{path}\n[program:x]\ncommand=a %% b\nk=1\nk=2\n"
+    )
     dispatcher = SimpleXMLRPCDispatcher(allow_none=True)
     told = lambda: [{"name": name, "statename": state, "start": 1} for name, state in states.items()]  # noqa: E731
     dispatcher.register_function(told, "supervisor.getAllProcessInfo")

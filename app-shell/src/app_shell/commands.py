@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app_shell.program import WRONG, AsJson, Commands, log_to_stderr, read_settings, shell_of
+from app_shell.program import WRONG, AsJson, Commands, from_environment, log_to_stderr, read_settings, shell_of
 
 app = typer.Typer(
     cls=Commands,
@@ -135,7 +135,7 @@ def doctor(context: typer.Context, _json: AsJson = False) -> None:
     from app_shell import doctor as checks
     from app_shell.stack import Ports
 
-    found = checks.examine(read_settings(), Ports())
+    found = checks.examine(read_settings(), from_environment(Ports))
     shell_of(context).show(found, checks.drawn)
     if not checks.is_sound(found):
         raise typer.Exit(WRONG)

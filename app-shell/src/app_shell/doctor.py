@@ -174,18 +174,20 @@ def _of_stack(settings: Settings, ports: stack.Ports) -> Iterator[Check]:
         )
     else:
         yield Check("stack", "ok", f"{len(processes)} processes running")
-    for server, port in (("index", ports.index_port), ("airflow", ports.airflow_port)):
-        yield _port(server, port, is_up=bool(processes) and not ended)
+    up = {each["name"] for each in processes or []}
+    for process, (setting, port) in ports.by_process().items():
+        if process in up or not up:
+            yield _port(process, setting, port, is_up=process in up)
     yield _index(settings, ports, is_up=bool(processes))
 
 
-def _port(server: str, port: int, *, is_up: bool) -> Check:
-    name, listens = f"port of {server}", stack.listens(port)
+def _port(process: str, setting: str, port: int, *, is_up: bool) -> Check:
+    name, listens = f"port of {process}", stack.listens(port)
     if listens == is_up:
         return Check(name, "ok", f"{port} {'answers' if is_up else 'is free'}")
     if is_up:
         return Check(name, "failed", f"{port} does not answer", _RESTART)
-    advice = f"it would stop `make run`: set ML_PIPELINE_{server.upper()}_PORT to a free one in .env"
+    advice = f"it would stop `make run`: set {setting} to a free one in .env"
     return Check(name, "warning", f"{port} is taken by another program", advice)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from forecast_core.settings import Settings
+
+S = TypeVar("S")
 
 WRONG: Final = 1
 """Exit code: what was asked for or given is wrong, or a check failed; the same again will not help."""
@@ -91,12 +93,21 @@ def read_settings() -> "Settings":
     Raises:
         InvalidArgument: If one of them is not what it must be.
     """
-    from pydantic import ValidationError
-
     from forecast_core.settings import Settings
 
+    return from_environment(Settings)
+
+
+def from_environment(kind: Callable[[], S]) -> S:
+    """Return settings of a kind.
+
+    Raises:
+        InvalidArgument: If one of them is not what it must be.
+    """
+    from pydantic import ValidationError
+
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         first = error.errors()[0]
         name = "ML_PIPELINE_" + "_".join(map(str, first["loc"])).upper()

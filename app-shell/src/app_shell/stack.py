@@ -28,7 +28,17 @@ class Ports(BaseSettings):
 
     index_port: int = Field(8090, gt=0, lt=65536)
     airflow_port: int = Field(8080, gt=0, lt=65536)
+    api_port: int = Field(8000, gt=0, lt=65536)
+    dashboard_port: int = Field(8501, gt=0, lt=65536)
     index_url: str | None = None
+
+    def by_process(self) -> dict[str, tuple[str, int]]:
+        """By name of a process: the setting that its port is named by, and its port."""
+        names = {"index": "index", "api-server": "airflow", "api": "api", "dashboard": "dashboard"}
+        return {
+            process: (f"ML_PIPELINE_{name.upper()}_PORT", getattr(self, f"{name}_port"))
+            for process, name in names.items()
+        }
 
     @property
     def index(self) -> str:
@@ -38,7 +48,7 @@ class Ports(BaseSettings):
 
 def processes(settings: Settings) -> list[dict[str, Any]] | None:
     """Return the stack's processes with their state, or None if no process manager runs in the root folder."""
-    configuration = configparser.RawConfigParser()
+    configuration = configparser.RawConfigParser(strict=False)
     configuration.read(settings.root / "supervisord.conf")
     address = configuration.get("supervisorctl", "serverurl", fallback="")
     if not address.startswith("unix://"):
