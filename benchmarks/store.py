@@ -206,7 +206,8 @@ def run_hours(root: Path, runs: int) -> dict[str, Any]:
     """Return the cost of the last of many hourly runs beside that of the first ones, with maintenance every 24 hours.
 
     The store as it was after 10 runs is put aside, and at the end both go on for a day, in turns, so that whatever
-    else the machine does meets both.
+    else the machine does meets both. Before each maintenance the tables' logs are dated back by a day: they are kept
+    for a week, and here 24 runs pass in seconds.
     """
     shutil.rmtree(root, ignore_errors=True)
     old, young, hours = root / "old", root / "young", Hours(runs + 24)
@@ -216,6 +217,7 @@ def run_hours(root: Path, runs: int) -> dict[str, Any]:
         if run == 9:
             shutil.copytree(old, young)
         if run % 24 == 23:
+            _date_back(old)
             started = time.process_time()
             FeatureStore(Settings(root_dir=old)).maintain(keep=HOUR)
             maintenance.append(time.process_time() - started)
@@ -232,6 +234,12 @@ def run_hours(root: Path, runs: int) -> dict[str, Any]:
         "maintenance_cpu_s": {"first": round(maintenance[0], 3), "last": round(maintenance[-1], 3)},
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _date_back(root: Path) -> None:
+    for entry in (root / "store").rglob("_delta_log/*"):
+        written = entry.stat().st_mtime - timedelta(days=1).total_seconds()
+        os.utime(entry, (written, written))
 
 
 def _median(costs: list[tuple[float, ...]], at: int) -> float:
