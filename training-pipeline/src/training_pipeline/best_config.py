@@ -90,9 +90,9 @@ def _store(settings: Settings, result: dict[str, Any], tags: dict[str, str], con
 def choose(settings: Settings, task: Task) -> Choice | None:
     """Return the best configuration of the newest sweep that knew no more than the task does, or None.
 
-    That is a sweep for the same horizon, gap and feature view whose training window ends no later than the task's and whose
-    reference time is no later; so training for a past hour never profits from its future. A configuration that this
-    version of the code cannot use is passed over.
+    That is a sweep for the same horizon, gap and feature view whose training window ends no later than the task's and
+    whose reference time is no later; so training for a past hour never profits from its future. A configuration that
+    this version of the code cannot use is passed over.
     """
     tags = {"artifact": ARTIFACT, "fh": str(task.fh), "feature_view_version": str(task.dataset.feature_view_version)}
     runs = [run for run in tracking.find_runs(settings, tags) if run.status == "FINISHED"]

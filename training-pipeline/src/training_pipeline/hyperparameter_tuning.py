@@ -115,11 +115,12 @@ def _search(settings: Settings, task: Task, sweep_id: str, target: int, seconds:
     for trial in done:
         record(trial)
     ends = folds(task.dataset.window, gap=task.gap)
+    options: dict[str, Any] = {"fh": task.fh, "gap": task.gap, "threads": settings.threads}
 
     def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
         config, measured = config_at(point), []
         for step, end in enumerate(ends):
-            measured.append(evaluate_fold(history, end=end, fh=task.fh, gap=task.gap, config=config, threads=settings.threads))
+            measured.append(evaluate_fold(history, end=end, config=config, **options))
             value = fmean(objective(each) for each in measured)
             if step + 1 < len(ends):
                 report(step, value)

@@ -49,8 +49,8 @@ def policy(text: str) -> Policy:
 def kept(settings: Settings, task: Task, choice: Choice, policy: Policy) -> tuple[ModelVersion | None, str]:
     """Return the model that the policy goes on with, or None to train one, and why.
 
-    Only a model of the same recipe (configuration and code) counts, for the same feature view, horizon and gap, and none of
-    a later reference time.
+    Only a model of the same recipe (configuration and code) counts, for the same feature view, horizon and gap, and
+    none of a later reference time.
 
     Raises:
         TrackingError: If the tracking database cannot be read now.
