@@ -2,7 +2,7 @@
 
     .energy/venvs/dev/bin/python benchmarks/tuning.py --data ConsumptionDE35Hour.parquet --ends 2023-01-15T16
     .energy/venvs/dev/bin/python benchmarks/tuning.py --data hourly_demand_2020_2023.parquet --name eia \
-        --ends 2023-02-15T00 2023-05-15T06 2023-08-15T12 2023-11-15T18
+        --series 29 --ends 2023-02-15T00 2023-08-15T12
 
 At each end the search of the training pipeline (same space, folds, pruning and number of trials) runs on at most
 ``--days`` days of history before it, and what it found is compared with the default as training does it, on the latest
@@ -120,12 +120,16 @@ def main() -> None:
     parser.add_argument("--ends", nargs="+", required=True, help="ends of the training windows, UTC")
     parser.add_argument("--days", type=int, default=30, help="days of history, at most")
     parser.add_argument("--origins", type=int, default=5, help="daily origins after each end")
+    parser.add_argument("--series", type=int, help="only so many series, spread evenly over their names")
     parser.add_argument("--trials", type=int, default=Settings().tuning_trials)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--name", default="denmark", help="of the result file")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     observations = read_observations(args.data)
+    if args.series:
+        names = observations.select("area", "consumer_type").unique().sort("area", "consumer_type")
+        observations = observations.join(names.gather_every(max(1, names.height // args.series)), on=names.columns)
     runs = []
     for text in args.ends:
         runs.append(run_end(observations, datetime.fromisoformat(text).replace(tzinfo=UTC), args))
@@ -137,6 +141,7 @@ def main() -> None:
             "data": args.data.name,
             "origins_after_each_end": args.origins,
             "trials": args.trials,
+            "series": observations.select("area", "consumer_type").n_unique(),
             "unseen_mean": over_all,
             "found_against_default": over_all["found"]["objective"] / over_all["default"]["objective"] - 1,
             "used_against_default": over_all["used"]["objective"] / over_all["default"]["objective"] - 1,
