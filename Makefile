@@ -91,10 +91,17 @@ check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
 	$(DEV) run --no-sync lint-imports --cache-dir $(CACHE)/import-linter
 	$(DEV) run --no-sync hadolint airflow/Dockerfile airflow/index.Dockerfile
 	$(DEV) run --no-sync check-jsonschema --builtin-schema vendor.compose-spec airflow/docker-compose.yaml
+	$(DOCS)
 	$(UV) lock --check --quiet
 	$(UV) lock --check --quiet --project airflow
 	$(UV) lock --check --quiet --project deploy
 	$(UV) lock --check --quiet --project benchmarks/peers
+
+DOCS := $(DEV) run --no-sync python docs/site/build.py $(ROOT)/docs
+.PHONY: docs
+docs: dev ## build the documentation site, checked for broken links and anything loaded from elsewhere
+	@$(DOCS)
+	@echo "to read it: python3 -m http.server --directory $(ROOT)/docs/site --bind 127.0.0.1 8400"
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included

@@ -57,9 +57,16 @@ def maintenance(stack: Stack) -> dict[str, Any]:
     return read(stack, "ml_pipeline_maintenance")
 
 
-def test_the_dags_parse_fast_and_import_no_pipeline(facts: dict[str, Any], maintenance: dict[str, Any]) -> None:
-    ours = {"feature_pipeline", "training_pipeline", "batch_prediction_pipeline", "forecast_core", "polars"}
-    for dag in (facts, maintenance):
+@pytest.fixture(scope="module")
+def watch(stack: Stack) -> dict[str, Any]:
+    return read(stack, "ml_pipeline_watch")
+
+
+def test_the_dags_parse_fast_and_import_no_pipeline(
+    facts: dict[str, Any], maintenance: dict[str, Any], watch: dict[str, Any]
+) -> None:
+    ours = {"feature_pipeline", "training_pipeline", "batch_prediction_pipeline", "forecast_core", "polars", "apprise"}
+    for dag in (facts, maintenance, watch):
         assert dag["seconds"] < 0.5
         assert not ours & set(dag["imported"])
 
@@ -134,6 +141,78 @@ def test_maintenance_is_daily_by_itself_one_at_a_time_and_its_first_run_waits(ma
     assert tasks["maintain_tables"]["requirements"] == ["feature-pipeline=={{ var.value.ml_pipeline_version }}"]
     assert tasks["maintain_tables"]["cached"]
     assert all(task["limit"] and task["retries"] == 2 for task in tasks.values())
+
+
+def test_the_watch_runs_by_itself_twice_an_hour_and_needs_no_other_dag(watch: dict[str, Any]) -> None:
+    dag, tasks = watch["dag"], watch["tasks"]
+    assert (dag["catchup"], dag["active"], dag["paused at first"]) == (False, 1, False)
+    assert "'20,50 * * * *'" in dag["schedule"]
+    assert {name: task["downstream"] for name, task in tasks.items()} == {
+        "check": ["tell"],
+        "tell": ["record"],
+        "record": [],
+    }
+    assert tasks["check"]["requirements"] == ["batch-prediction-pipeline=={{ var.value.ml_pipeline_version }}"]
+    assert tasks["check"]["arguments"] == tasks["record"]["arguments"]
+    assert "dag_run.run_after" in tasks["check"]["arguments"]["now"]
+    assert all(task["limit"] and task["retries"] == 2 for task in tasks.values())
+
+
+def test_the_retraining_policy_is_read_when_training_runs(facts: dict[str, Any]) -> None:
+    arguments = facts["tasks"]["train_from_best_config"]["arguments"]
+    assert arguments["retrain"] == "{{ var.value.get('ml_pipeline_retrain', '') }}"
+
+
+BRANCH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import ml_pipeline_dag
+branch = ml_pipeline_dag.ml_pipeline().get_task("if_run_hyperparameter_tuning_branching").python_callable
+for asked, due, kind in [("False", False, "scheduled"), ("False", True, "scheduled"), ("False", True, "manual"),
+                         ("False", True, "backfill"), ("True", False, "backfill"), ("yes", False, "scheduled")]:
+    print("RESULT", branch(asked, kind, {"tuning_is_due": due}))
+"""
+
+
+def test_the_branch_tunes_when_the_variable_or_an_alarm_asks_but_for_no_alarm_in_a_backfill(stack: Stack) -> None:
+    command = [stack.program("airflow", "python"), "-c", BRANCH, REPOSITORY / "airflow" / "dags"]
+    done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    taken = [line.split("_")[1] for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    assert taken == ["skip", "run", "run", "skip", "run", "run"]
+
+
+TELL = """
+import http.server, json, sys, threading
+sys.path.insert(0, sys.argv[1])
+import pipeline_alarms
+got = []
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(int(sys.argv[2])); self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+pipeline_alarms._address = lambda: f"json://someone:hidden-word@127.0.0.1:{server.server_port}/hook"
+try:
+    pipeline_alarms.tell(["alarm: one", "alarm: two"])
+except RuntimeError as error:
+    print("REFUSED", error)
+print("RESULT", json.dumps(got))
+"""
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_a_message_reaches_the_address_whole_and_a_refusal_does_not_name_it(stack: Stack, answer: int) -> None:
+    command = [stack.program("airflow", "python"), "-c", TELL, REPOSITORY / "airflow" / "dags", str(answer)]
+    done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [message] = json.loads(done.stdout.split("RESULT")[1])
+    assert (message["title"], message["message"]) == ("Energy forecasts", "alarm: one\nalarm: two")
+    assert ("REFUSED the address of the connection ml_pipeline_alarms did not take" in done.stdout) == (answer == 500)
+    assert "hidden-word" not in done.stdout + done.stderr
+    assert "alarm: one" in done.stderr
 
 
 def test_variables_and_the_reference_time_are_read_when_a_task_runs(facts: dict[str, Any]) -> None:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Context, Label, TriggerRule, dag, task
 
+from pipeline_alarms import tell
 from pipeline_tasks import RETRIES, pipeline_task
 
 
 def report_failure(context: Context) -> None:
-    """Log which window and versions were at hand when a task failed for good."""
+    """Log which window and versions were at hand when a task failed for good, and tell it, once for runs in a row."""
     instance = context["ti"]
     upstream = ["run_feature_pipeline", "create_feature_view", "run_hyperparameter_tuning", "train_from_best_config"]
     at_hand = {name: value for name in upstream if (value := instance.xcom_pull(task_ids=name))}
@@ -27,6 +28,12 @@ def report_failure(context: Context) -> None:
         context.get("exception"),
         ", ".join(f"{key}={value}" for key, value in facts.items()) or "nothing, it is the first task",
     )
+    before = instance.get_previous_dagrun()
+    if before is None or before.state != "failed":
+        error = str(context.get("exception")).strip().splitlines()
+        tell(
+            [f"alarm: {instance.task_id} of ml_pipeline failed at reference {reference}: {error[-1] if error else ''}"]
+        )
 
 
 def _run_feature_pipeline(
@@ -51,14 +58,23 @@ def _run_feature_pipeline(
 
 def _create_feature_view(features: dict) -> dict:
     from feature_pipeline import feature_view
+    from forecast_core.alarms import tuning_is_due
+    from forecast_core.settings import Settings
 
-    return feature_view.create(
+    view = feature_view.create(
         feature_group_version=features["feature_group_version"],
         start_datetime=features["export_datetime_utc_start"],
         end_datetime=features["export_datetime_utc_end"],
         dataset=features["dataset"],
         reference_datetime=features["reference_datetime"],
     )
+    # What the branch after this task decides by, beside the Variable; Airflow itself does not read the tables.
+    due = tuning_is_due(
+        Settings(),
+        feature_view_version=view["feature_view_version"],
+        reference_datetime=features["reference_datetime"],
+    )
+    return {**view, "tuning_is_due": due}
 
 
 def _run_hyperparameter_tuning(view: dict, forecast_from: str) -> dict:
@@ -79,7 +95,7 @@ def _upload_best_config(tuning: dict) -> dict:
     return best_config.upload(sweep_id=tuning["sweep_id"])
 
 
-def _train_from_best_config(view: dict, forecast_from: str, dag_run_id: str) -> dict:
+def _train_from_best_config(view: dict, forecast_from: str, retrain: str, dag_run_id: str) -> dict:
     from training_pipeline import train
 
     return train.from_best_config(
@@ -88,6 +104,7 @@ def _train_from_best_config(view: dict, forecast_from: str, dag_run_id: str) -> 
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
         forecast_from=forecast_from,
+        retrain=retrain or None,
         dag_run_id=dag_run_id,
     )
 
@@ -157,8 +174,12 @@ def ml_pipeline() -> None:
     )
 
     @task.branch(task_id="if_run_hyperparameter_tuning_branching")
-    def branch(should_run: str) -> str:
-        wanted = should_run.strip().lower() in {"true", "1", "yes"}
+    def branch(should_run: str, run_type: str, view: dict) -> str:
+        asked = should_run.strip().lower() in {"true", "1", "yes"}
+        # An alarm is about now. In a backfill it would depend on the order of the runs, and so would the forecasts.
+        alarmed = view["tuning_is_due"] and run_type != "backfill"
+        wanted = asked or alarmed
+        logging.getLogger(__name__).info("asked for by the Variable: %s, by an alarm: %s", asked, alarmed)
         return "branch_run_hyperparameter_tuning" if wanted else "branch_skip_hyperparameter_tuning"
 
     # Recorded beside what a task makes, so that one finds the run from a forecast.
@@ -173,17 +194,20 @@ def ml_pipeline() -> None:
         dag_run_id=dag_run_id,
     )
     view = create_feature_view(features)
-    decision = branch("{{ var.value.get('ml_pipeline_should_run_hyperparameter_tuning', 'False') }}")
+    decision = branch(
+        "{{ var.value.get('ml_pipeline_should_run_hyperparameter_tuning', 'False') }}", "{{ dag_run.run_type }}", view
+    )
     run_branch = EmptyOperator(task_id="branch_run_hyperparameter_tuning")
     skip_branch = EmptyOperator(task_id="branch_skip_hyperparameter_tuning")
     forecast_from = "{{ var.value.get('ml_pipeline_forecast_from', 'last_observation') }}"
     tuning = run_hyperparameter_tuning(view, forecast_from)
     uploaded = upload_best_config(tuning)
-    model = train_from_best_config(view, forecast_from, dag_run_id=dag_run_id)
+    # Without the Variable, the setting ML_PIPELINE_RETRAIN holds.
+    retrain = "{{ var.value.get('ml_pipeline_retrain', '') }}"
+    model = train_from_best_config(view, forecast_from, retrain=retrain, dag_run_id=dag_run_id)
     metrics = compute_monitoring(features, view)
     forecasts = batch_predict(features, view, model, forecast_from, dag_run_id=dag_run_id)
 
-    view >> decision
     decision >> Label("Run HPO") >> run_branch >> tuning >> uploaded >> model
     decision >> Label("Skip HPO") >> skip_branch >> model
     model >> metrics >> forecasts

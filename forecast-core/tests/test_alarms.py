@@ -150,11 +150,11 @@ def test_tuning_is_due_in_the_first_run_after_an_alarm_asks_for_it_and_not_again
     levels = ["ok", "notify", "tune", "tune", "tune"]
     for hour, level in enumerate(levels):
         book.write(evaluation(hour, level, source="monitoring"))
-    due = [tuning_is_due(settings, feature_view_version=1, reference=START + hour * HOUR) for hour in range(6)]
+    due = [tuning_is_due(settings, feature_view_version=1, reference_datetime=START + hour * HOUR) for hour in range(6)]
     assert due == [False, False, False, True, False, False]
-    assert not tuning_is_due(settings, feature_view_version=2, reference=START + 3 * HOUR)
+    assert not tuning_is_due(settings, feature_view_version=2, reference_datetime=START + 3 * HOUR)
     # The evaluation at its own reference time comes after the decision, so it does not count when a run is repeated.
-    assert tuning_is_due(settings, feature_view_version=1, reference=START + 3 * HOUR)
+    assert tuning_is_due(settings, feature_view_version=1, reference_datetime=START + 3 * HOUR)
 
 
 def test_an_evaluation_replaces_itself_and_nothing_else(alarms: Alarms) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from forecast_core.forecaster import gaussian, tiles
+from forecast_core.forecaster import alike, features, gaussian, tiles
 from forecast_core.forecaster.members import autoregression, smoothing
 from forecast_core.forecaster.panel import Panel
 
@@ -128,3 +128,30 @@ def test_the_examples_in_the_docstrings_run():
     result = doctest.testmod(tiles)
     assert result.attempted >= 1
     assert result.failed == 0
+
+
+def test_the_series_most_alike_are_those_whose_changes_correlate_best():
+    random = np.random.default_rng(3)
+    drivers = random.normal(size=(200, 2)).cumsum(axis=0)
+    groups = np.array([0, 1, 0, 1, 0, 1] * 5)
+    values = 1 + 0.1 * drivers[:, groups] + 0.01 * random.normal(size=(200, 30))
+    others = alike.most_alike(values)
+    assert others.shape == (30, 10)
+    assert (groups[others] == groups[:, None]).all()
+    assert not (others == np.arange(30)[:, None]).any()
+    slow = np.stack([values[:, ranked].mean(axis=1) for ranked in others], axis=1)
+    assert alike.mean_of(values, others) == pytest.approx(slow)
+
+
+def test_one_series_alone_has_none_alike():
+    assert alike.most_alike(np.ones((100, 1))).shape == (1, 0)
+    assert (alike.mean_of(np.ones((5, 1)), alike.most_alike(np.ones((100, 1)))) == 0).all()
+
+
+def test_the_day_before_is_the_local_one_also_when_the_clocks_have_changed():
+    # The first local hour of the Monday after the change; 24 hours before it was Saturday still.
+    monday = datetime(2024, 3, 31, 22, tzinfo=UTC)
+    then = panel(np.ones((240, 1)), end=monday)
+    calendar = dict(zip(features.CALENDAR, features._calendar(then, 240, 24), strict=True))
+    assert (calendar["hour"][0], calendar["weekday"][0]) == (0, 0)
+    assert (calendar["day_type_before"] == 2).all()

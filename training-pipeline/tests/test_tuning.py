@@ -9,12 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from forecast_core import forecaster, tracking
 from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.feature_store import FeatureStore
+from forecast_core.forecaster import ForecasterConfig
 from forecast_core.settings import Settings
-from training_pipeline import best_config, hyperparameter_tuning, train
+from forecast_core.window import Window
+from training_pipeline import best_config, hyperparameter_tuning, study, train
+from training_pipeline.evaluation import evaluate_fold, folds, held_out
 from training_pipeline.search_space import SPACE, config_at, default_point
 from training_pipeline.utils import check_if_artifact_exists
 
@@ -162,10 +167,9 @@ def test_arguments_that_cannot_be_read_are_refused(system: Any, argument: dict[s
         _tune(system, made, **argument)
 
 
-def test_the_best_config_is_kept_once_and_training_uses_it_and_says_so(system: Any) -> None:
+def test_the_best_config_is_kept_once_and_challenges_the_champion(system: Any) -> None:
     made = system.ingest(REFERENCE)
     assert not check_if_artifact_exists("best_config", settings=system.settings)
-    before = _train(system, made)
     tuned = _tune(system, made)
     uploaded = best_config.upload(tuned["sweep_id"], settings=system.settings)
     assert best_config.upload(tuned["sweep_id"], settings=system.settings) == uploaded
@@ -173,24 +177,78 @@ def test_the_best_config_is_kept_once_and_training_uses_it_and_says_so(system: A
     [file] = Path(run.artifact_uri.removeprefix("file://")).rglob("best_config.json")
     assert json.loads(file.read_text())["best_config"] == tuned["best_config"]
     assert check_if_artifact_exists("best_config", settings=system.settings)
-    after = _train(system, made)
-    assert after["config_source"] == f"best_config from sweep {tuned['sweep_id']}"
-    assert after["config"] == tuned["best_config"]
-    assert (before["model_version"] == after["model_version"]) == (before["config"] == after["config"])
+    assert _train(system, made)["champion"]["challenger"] == f"best_config from sweep {tuned['sweep_id']}"
 
 
 def test_training_for_a_past_hour_never_uses_a_later_search(system: Any) -> None:
     early, middle, late = (system.ingest(REFERENCE + timedelta(hours=step)) for step in range(3))
     sweep = _tune(system, middle, trials=1)["sweep_id"]
     best_config.upload(sweep, settings=system.settings)
-    assert _train(system, early)["config_source"] == "default"
-    assert _train(system, middle)["config_source"] == f"best_config from sweep {sweep}"
+    assert _train(system, early)["champion"]["challenger"] is None
+    assert _train(system, middle)["champion"]["challenger"] == f"best_config from sweep {sweep}"
     newest = _tune(system, late, trials=2)["sweep_id"]
     best_config.upload(newest, settings=system.settings)
-    assert _train(system, middle)["config_source"] == f"best_config from sweep {sweep}"
-    assert _train(system, late)["config_source"] == f"best_config from sweep {newest}"
+    assert _train(system, middle)["champion"]["challenger"] == f"best_config from sweep {sweep}"
+    assert _train(system, late)["champion"]["challenger"] == f"best_config from sweep {newest}"
     shorter = train.from_best_config(12, None, late["training_dataset_version"], settings=system.settings)
-    assert shorter["config_source"] == "default"
+    assert shorter["champion"]["challenger"] is None
+
+
+def test_a_trial_that_falls_behind_in_its_first_fold_is_given_up_and_a_killed_search_tries_the_same(
+    tmp_path: Path,
+) -> None:
+    def searched(path: Path, stop_at: int | None = None) -> Any:
+        opened, calls = study.open_study(path, "s"), []
+
+        def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
+            calls.append(point)
+            if stop_at is not None and len(calls) > stop_at:
+                raise KeyboardInterrupt
+            # The more trees, the worse, as the first of two folds shows.
+            report(0, float(point["trees"]))
+            return float(point["trees"]), {"wape": 0.1}
+
+        study.search(opened, measure, trials=12, timeout=60, after_each=lambda _: None)
+        return opened
+
+    whole = searched(tmp_path / "whole")
+    trials = study.finished(whole)
+    given_up = [trial for trial in trials if study.is_pruned(trial)]
+    assert len(trials) == 12
+    assert 0 < len(given_up) < 8
+    assert min(trial.value for trial in given_up) > whole.best_value
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "killed", stop_at=7)
+    again = searched(tmp_path / "killed")
+    assert [trial.params for trial in study.finished(again)] == [trial.params for trial in trials]
+    assert again.best_params == whole.best_params
+
+
+@pytest.mark.parametrize(
+    ("days", "left", "ends"), [(10, 0, 1), (12, 0, 1), (16, 2, 1), (22, 4, 2), (30, 6, 3), (365, 7, 3)]
+)
+def test_short_windows_have_fewer_folds_and_hold_fewer_origins_out(days: int, left: int, ends: int) -> None:
+    window = Window(REFERENCE - timedelta(days=days), REFERENCE)
+    assert held_out(window) == left
+    found = folds(window)
+    assert len(found) == ends
+    assert found[0] == REFERENCE - timedelta(days=left)
+    assert found == sorted(found, reverse=True)
+
+
+def test_the_origins_that_are_held_out_change_nothing_in_a_search(system: Any) -> None:
+    made = system.ingest(REFERENCE)
+    tuned = _tune(system, made, trials=2)
+    dataset = FeatureStore(system.settings).training_dataset(made["training_dataset_version"])
+    history = FeatureStore(system.settings).read_training_dataset(dataset.version)
+    [end] = folds(dataset.window)
+    spoilt = history.with_columns(
+        energy_consumption=pl.when(pl.col("datetime_utc") >= end).then(0.0).otherwise("energy_consumption")
+    )
+    config = ForecasterConfig.from_dict(tuned["best_config"])
+    measured = evaluate_fold(spoilt, end=end, fh=24, config=config, threads=1)
+    assert tuned["held_out"] == 2
+    assert measured == tuned["metrics"]
 
 
 def test_a_sweep_that_does_not_exist_is_an_error_that_names_those_that_do(system: Any) -> None:

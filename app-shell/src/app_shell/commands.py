@@ -31,6 +31,12 @@ def run(
     feature_group_version: Annotated[
         int, typer.Option(metavar="N", help="Another number starts the tables afresh.")
     ] = 1,
+    forecast_from: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="last_observation: the hours after the data; reference_time: those to come."
+        ),
+    ] = "last_observation",
     tune: Annotated[bool, typer.Option("--tune", help="Search a better configuration before training.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
     _json: AsJson = False,
@@ -43,7 +49,7 @@ def run(
     log_to_stderr(verbose=verbose)
     shell, settings = shell_of(context), read_settings()
     at = floor_hour(shell.now) if reference is None else moment("reference", reference)
-    request = running.Request(at, delay, export, url, feature_group_version, tune)
+    request = running.Request(at, delay, export, url, feature_group_version, forecast_from, tune)
     shell.show(running.run(request, settings, running.progress()), running.summary)
 
 
@@ -100,7 +106,7 @@ def lineage(
     """Show what a forecast was made from: model, configuration, training dataset, observations, source and code."""
     from rich.text import Text
 
-    from app_shell.forecast import find_run
+    from app_shell.forecast import find_run, forecasts_of
     from batch_prediction_pipeline import lineage as way_back
     from forecast_core.arguments import moment
 
@@ -109,7 +115,7 @@ def lineage(
     found = way_back.of_forecast(
         area,
         consumer_type,
-        run_["window_end"] if hour is None else hour,
+        forecasts_of(settings, run_)["datetime_utc"][0] if hour is None else hour,
         run_["reference_datetime"],
         run_["feature_view_version"],
         recreate=recreate,

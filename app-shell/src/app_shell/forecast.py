@@ -52,18 +52,14 @@ def of_series(
         StorageError: If the stores cannot be read now.
     """
     run = find_run(settings, reference, feature_view_version)
-    made_at = run["reference_datetime"]
-    rows = ForecastArchive(settings).read(
-        feature_view_version=run["feature_view_version"], reference_from=made_at, reference_until=made_at + _INSTANT
-    )
-    forecasts = _series(rows, area, consumer_type).sort("datetime_utc")
-    observed = _observed(settings, forecasts, run["feature_view_version"], days=days, known_at=known_at)
+    forecasts = _series(forecasts_of(settings, run), area, consumer_type)
+    observed = _observed(settings, forecasts, run, days=days, known_at=known_at)
     numbers = ["datetime_utc", "energy_consumption", *QUANTILES, "quality"]
     return {
         "area": area,
         "consumer_type": consumer_type,
         "unit": "kWh",
-        "reference_datetime": f"{made_at:{DATETIME_FORMAT}}",
+        "reference_datetime": f"{run['reference_datetime']:{DATETIME_FORMAT}}",
         **{name: run[name] for name in ("feature_view_version", "training_dataset_version", "model_version")},
         "forecasts": _plain(forecasts.select(numbers)),
         "observations": _plain(observed.select("datetime_utc", "energy_consumption")),
@@ -90,6 +86,15 @@ def find_run(settings: Settings, reference: datetime | None, version: int | None
     return wanted.sort("reference_datetime", "feature_view_version").row(-1, named=True)
 
 
+def forecasts_of(settings: Settings, run: dict[str, Any]) -> pl.DataFrame:
+    """Return FORECASTS of a run, by the hour that is forecast."""
+    made_at = run["reference_datetime"]
+    rows = ForecastArchive(settings).read(
+        feature_view_version=run["feature_view_version"], reference_from=made_at, reference_until=made_at + _INSTANT
+    )
+    return rows.sort("datetime_utc")
+
+
 def _series(rows: pl.DataFrame, area: str, consumer_type: str) -> pl.DataFrame:
     found = rows.filter(pl.col("area") == area, pl.col("consumer_type") == consumer_type)
     if not found.is_empty():
@@ -104,15 +109,15 @@ def _series(rows: pl.DataFrame, area: str, consumer_type: str) -> pl.DataFrame:
 
 
 def _observed(
-    settings: Settings, forecasts: pl.DataFrame, version: int, *, days: int, known_at: datetime
+    settings: Settings, forecasts: pl.DataFrame, run: dict[str, Any], *, days: int, known_at: datetime
 ) -> pl.DataFrame:
     store = FeatureStore(settings)
-    view = store.feature_view(version)
+    view = store.feature_view(run["feature_view_version"])
     hours: list[datetime] = forecasts["datetime_utc"].to_list()
     return store.read(
         dataset=view.dataset,
         feature_group_version=view.feature_group_version,
-        window=Window(hours[0] - timedelta(days=days), hours[-1] + HOUR),
+        window=Window(min(hours[0], run["window_end"]) - timedelta(days=days), hours[-1] + HOUR),
         known_at=known_at,
         series=[forecasts.select("area", "consumer_type").row(0)],
     )

@@ -25,6 +25,7 @@ class Request:
     days_export: int
     url: str
     feature_group_version: int
+    forecast_from: str
     tune: bool
 
 
@@ -50,15 +51,15 @@ def run(request: Request, settings: Settings, step: Callable[[str], Any]) -> dic
     tuned: dict[str, Result] = {}
     if request.tune:
         with step("run_hyperparameter_tuning"):
-            tuned["run_hyperparameter_tuning"] = steps.run_hyperparameter_tuning(view, settings)
+            tuned["run_hyperparameter_tuning"] = steps.run_hyperparameter_tuning(view, request.forecast_from, settings)
         with step("upload_best_config"):
             tuned["upload_best_config"] = steps.upload_best_config(tuned["run_hyperparameter_tuning"], settings)
     with step("train_from_best_config"):
-        model = steps.train_from_best_config(view, settings)
+        model = steps.train_from_best_config(view, request.forecast_from, settings)
     with step("compute_monitoring"):
         monitoring = steps.compute_monitoring(features, view, settings)
     with step("batch_predict"):
-        forecasts = steps.batch_predict(features, view, model, settings)
+        forecasts = steps.batch_predict(features, view, model, request.forecast_from, settings)
     return {
         "run_feature_pipeline": features,
         "create_feature_view": view,

@@ -47,7 +47,7 @@ def create_feature_view(features: Result, settings: Settings) -> Result:
     )
 
 
-def run_hyperparameter_tuning(view: Result, settings: Settings) -> Result:
+def run_hyperparameter_tuning(view: Result, forecast_from: str, settings: Settings) -> Result:
     """Search a better configuration on the training dataset."""
     from training_pipeline import hyperparameter_tuning
 
@@ -56,6 +56,7 @@ def run_hyperparameter_tuning(view: Result, settings: Settings) -> Result:
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
+        forecast_from=forecast_from,
         settings=settings,
     )
 
@@ -67,7 +68,7 @@ def upload_best_config(tuning: Result, settings: Settings) -> Result:
     return best_config.upload(sweep_id=tuning["sweep_id"], settings=settings)
 
 
-def train_from_best_config(view: Result, settings: Settings) -> Result:
+def train_from_best_config(view: Result, forecast_from: str, settings: Settings) -> Result:
     """Train and register a model version."""
     from training_pipeline import train
 
@@ -76,6 +77,7 @@ def train_from_best_config(view: Result, settings: Settings) -> Result:
         feature_view_version=view["feature_view_version"],
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
+        forecast_from=forecast_from,
         settings=settings,
     )
 
@@ -91,7 +93,7 @@ def compute_monitoring(features: Result, view: Result, settings: Settings) -> Re
     )
 
 
-def batch_predict(features: Result, view: Result, model: Result, settings: Settings) -> Result:
+def batch_predict(features: Result, view: Result, model: Result, forecast_from: str, settings: Settings) -> Result:
     """Forecast every series and archive the forecasts."""
     from batch_prediction_pipeline import batch
 
@@ -102,5 +104,6 @@ def batch_predict(features: Result, view: Result, model: Result, settings: Setti
         start_datetime=features["export_datetime_utc_start"],
         end_datetime=features["export_datetime_utc_end"],
         reference_datetime=features["reference_datetime"],
+        forecast_from=forecast_from,
         settings=settings,
     )

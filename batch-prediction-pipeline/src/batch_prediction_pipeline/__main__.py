@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from batch_prediction_pipeline import batch, lineage, monitoring
+from batch_prediction_pipeline import batch, lineage, monitoring, watch
 from forecast_core.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 
@@ -13,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
     options = vars(_parser().parse_args(arguments))
     step = options.pop("step")
+    if step is watch.check:
+        options["now"] = options["now"] or datetime.now(UTC)
     if step is not lineage.of_forecast:
         return run_step(step, options)
     show = None if options.pop("json") else lineage.as_text
@@ -34,10 +37,15 @@ def _parser() -> argparse.ArgumentParser:
     ):
         predict.add_argument(f"--{name}", help=meaning)
     predict.add_argument("--forecast-from", choices=FORECAST_FROM, help="as given to training (default)")
-    monitor = steps.add_parser("monitor", help="score the archived forecasts of the last week")
+    monitor = steps.add_parser("monitor", help="score the archived forecasts and raise alarms")
     monitor.set_defaults(step=monitoring.compute)
     monitor.add_argument("--feature-view-version", required=True, metavar="N")
     monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the newest ingest")
+    look = steps.add_parser(
+        "watch", help="see whether forecasts, runs and data are there, and which alarms are to be told"
+    )
+    look.set_defaults(step=watch.check)
+    look.add_argument("--now", metavar="TIME", help="default: now")
     trace = steps.add_parser("lineage", help="show what a forecast was made from, back to its source")
     trace.set_defaults(step=lineage.of_forecast)
     trace.add_argument("--area", required=True, help="e.g. DK1")

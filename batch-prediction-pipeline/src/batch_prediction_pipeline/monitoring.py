@@ -1,4 +1,4 @@
-"""Monitoring: how good the archived forecasts turned out, kept for every hour that asks."""
+"""Monitoring: how good the archived forecasts turned out and what is wrong, kept for every hour that asks."""
 
 import json
 import logging
@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from batch_prediction_pipeline import scoring
+from batch_prediction_pipeline import drift, judging, scoring
 from batch_prediction_pipeline.versions import reference_for
 from forecast_core import tracking
+from forecast_core.alarms import Alarms
 from forecast_core.arguments import whole_number
 from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.forecasts import ForecastArchive
@@ -33,7 +34,7 @@ def compute(
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Score the archived forecasts of the last 1, 7 and 30 days that were observed by a reference time.
+    """Score the archived forecasts of the last 1, 7 and 30 days that were observed by a reference time; raise alarms.
 
     Truth and the seasonal naive forecast are the observations as known at the reference time; the days end with the
     newest hour that has both. Figures are kept over all, per series and per lead, and per hour of
@@ -49,7 +50,7 @@ def compute(
     Returns:
         Plain JSON: ``scored``, the number of forecasts of the last week beside which there is an observation,
         ``metrics`` over all of them, as fractions and kWh, and ``rolling``, the same by number of days; with nothing
-        to score, 0 and a ``note`` that says so.
+        to score, 0 and a ``note`` that says so. ``alarms`` are those that are open at the reference time.
 
     Raises:
         InvalidArgument: If an argument cannot be read.
@@ -66,20 +67,54 @@ def compute(
     if forecasts.is_empty():
         return _nothing(facts, "no forecast was archived before: the first can be scored a day later")
     rows = scoring.scored(forecasts, _observed(store, view, forecasts, reference))
+    checks = _standing(settings, store, forecasts, reference)
     if rows.is_empty():
-        return _nothing(facts, f"none of the {forecasts.height} archived forecasts' hours has been observed yet")
-    run = {"feature_view_version": view.version, "reference_datetime": reference}
-    history = scoring.history(rows, run=run, backtests=_backtests(settings, rows))
-    archive.write_metrics(history)
-    rolling = _rolling(history)
-    week = scoring.recent(rows, days=WEEK)
-    logger.info("scored %d forecasts: %s", week.height, rolling[str(WEEK)])
-    return {**facts, "scored": week.height, **_extent(week), "metrics": rolling[str(WEEK)], "rolling": rolling}
+        result = _nothing(facts, f"none of the {forecasts.height} archived forecasts' hours has been observed yet")
+    else:
+        run = {"feature_view_version": view.version, "reference_datetime": reference}
+        history = scoring.history(rows, run=run, backtests=_backtests(settings, rows))
+        archive.write_metrics(history)
+        rolling, week = _rolling(history), scoring.recent(rows, days=WEEK)
+        logger.info("scored %d forecasts: %s", week.height, rolling[str(WEEK)])
+        checks += judging.of_scores(rows, rolling[str(WEEK)], settings)
+        result = {**facts, "scored": week.height, **_extent(week), "metrics": rolling[str(WEEK)], "rolling": rolling}
+    return result | {"alarms": _raise(settings, checks, view, reference)}
 
 
 def _nothing(facts: dict[str, Any], note: str) -> dict[str, Any]:
     logger.info("nothing to score: %s", note)
-    return {**facts, "scored": 0, "note": note}
+    return {**facts, "scored": 0, "note": note, "alarms": []}
+
+
+def _standing(
+    settings: Settings, store: FeatureStore, forecasts: pl.DataFrame, reference: datetime
+) -> list[judging.Check]:
+    """Judge the newest run's forecasts, and the newest week against the training dataset of its model."""
+    newest = forecasts.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
+    dataset = store.training_dataset(newest["training_dataset_version"][0])
+    view = store.feature_view(dataset.feature_view_version)
+    name, version = view.dataset, view.feature_group_version
+    ingests = store.ingests(dataset=name, feature_group_version=version)
+    end = max((each.window.end for each in ingests if each.known_at <= reference), default=dataset.window.end)
+    window = Window(end - drift.RECENT, end)
+    week = store.read(dataset=name, feature_group_version=version, window=window, known_at=reference)
+    training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < end - drift.RECENT)
+    known = pl.concat([training, week])
+    return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]
+
+
+def _raise(
+    settings: Settings, checks: list[judging.Check], view: FeatureView, reference: datetime
+) -> list[dict[str, Any]]:
+    """Keep the checks; return the alarms that are open at the reference time."""
+    alarms = Alarms(settings)
+    version = view.version
+    alarms.write(judging.frame(checks, reference=reference, feature_view_version=version, source="monitoring"))
+    found = alarms.read(feature_view_version=version, as_of=reference, only_open=True)
+    result = found.select("kind", "subject", "level", "message").to_dicts()
+    for each in result:
+        logger.warning("alarm (%s) %s, %s: %s", each["level"], each["kind"], each["subject"], each["message"])
+    return result
 
 
 def _forecasts(archive: ForecastArchive, view: FeatureView, reference: datetime) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
+from forecast_core.arguments import moment
 from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import checks, keyed, maintenance
 from forecast_core.feature_store.delta import Change, Snapshot
@@ -179,8 +180,8 @@ class Alarms:
 
     def mark_told(self, due: pl.DataFrame, *, at: datetime) -> int:
         """Record that rows of ``due`` were told at a time; return how many of them are new."""
-        moment = pl.lit(as_utc(at), dtype=UTC_HOUR).alias("notified_at")
-        given = due.with_columns(moment).select(NOTICES.names())
+        told_at = pl.lit(as_utc(at), dtype=UTC_HOUR).alias("notified_at")
+        given = due.with_columns(told_at).select(NOTICES.names())
         key = [name for name in NOTICES.names() if name != "notified_at"]
 
         def plan(snapshot: Snapshot) -> tuple[int, Change | None]:
@@ -274,14 +275,14 @@ def _is_due(alarm: dict[str, Any], known: dict[tuple[Any, ...], datetime]) -> bo
     return not told("tune") and not (alarm["level"] == "notify" and told("notify"))
 
 
-def tuning_is_due(settings: Settings, *, feature_view_version: int, reference: datetime) -> bool:
-    """Whether a run at ``reference`` is the first after an evaluation at which an alarm began to ask for tuning.
+def tuning_is_due(settings: Settings, *, feature_view_version: int, reference_datetime: datetime | str) -> bool:
+    """Whether a run at a reference time is the first after an evaluation at which an alarm began to ask for tuning.
 
     Raises:
+        InvalidArgument: If the time cannot be read.
         StorageError: If the store cannot be read now.
     """
-    before = as_utc(reference) - _INSTANT
-    book = Alarms(settings)
-    found = book.read_checks(feature_view_version=feature_view_version, as_of=before)
+    before = moment("reference_datetime", reference_datetime) - _INSTANT
+    found = Alarms(settings).read_checks(feature_view_version=feature_view_version, as_of=before)
     newest = found.filter(pl.col("source") == "monitoring")["reference_datetime"].max()
     return newest is not None and newest in derive(found)["tune_at"].to_list()

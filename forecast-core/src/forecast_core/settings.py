@@ -36,6 +36,33 @@ class Settings(BaseSettings):
     )
     tuning_trials: int = Field(20, ge=1, description="Configurations that a search tries, the default one included.")
     tuning_seconds: float = Field(3600, gt=0, description="Seconds after which a search begins no further trial.")
+    promotion_margin: float = Field(
+        0.01,
+        ge=0,
+        description="Share by which a challenger may be worse than the champion, with 95 % confidence, to replace it.",
+    )
+    retrain: str = Field(
+        "every_run", description="When a model is trained: every_run, every N hours, or on_alarm; docs/models.md."
+    )
+    alarm_skill: tuple[float, float] = Field(
+        (1.0, 1.1), description="Errors over the seasonal naive forecast's: an alarm, and one that also asks to tune."
+    )
+    alarm_backtest: tuple[float, float] = Field(
+        (1.3, 1.6), description="The same ratio over what the models had measured of themselves: alarm, tune."
+    )
+    alarm_coverage: tuple[float, float] = Field(
+        (0.1, 0.2), description="Distance of the 80 % intervals' coverage from 0.8: alarm, tune."
+    )
+    alarm_input_drift: tuple[float, float] = Field(
+        (0.1, 0.3), description="Share of series whose level has left its three-sigma limits: alarm, tune."
+    )
+    alarm_error_drift: tuple[float, float] = Field(
+        (0.6, 0.8), description="Trigg's tracking signal of the daily errors, 0 to 1: alarm, tune."
+    )
+    alarm_fallback: float = Field(0.1, description="Share of a run's forecasts that did not come from the model.")
+    alarm_series: float = Field(2.0, description="A series' errors over the seasonal naive forecast's.")
+    alarm_run_hours: float = Field(3, description="Hours without a run that ingests, archives forecasts.")
+    alarm_data_hours: float = Field(24, description="Hours by which the newest observation is older than usual.")
     threads: int = Field(2, ge=1, description="Threads for fitting a model.")
 
     api_host: str = Field("127.0.0.1", description="Address that the API listens on.")

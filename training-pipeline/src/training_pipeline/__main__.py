@@ -3,15 +3,19 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from forecast_core.arguments import FORECAST_FROM
 from forecast_core.program import run_step
-from training_pipeline import best_config, hyperparameter_tuning, train
+from training_pipeline import best_config, hyperparameter_tuning, promotion, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
     options = vars(_parser().parse_args(arguments))
+    if "reference_datetime" in options and options["step"] in (promotion.promote, promotion.rollback):
+        # A person's decision holds from now on.
+        options["reference_datetime"] = options["reference_datetime"] or datetime.now(UTC)
     return run_step(options.pop("step"), options)
 
 
@@ -27,6 +31,20 @@ def _parser() -> argparse.ArgumentParser:
     upload.add_argument("--sweep-id", required=True, metavar="ID", help="as tune printed it")
     fit = steps.add_parser("train", help="train, compare with the seasonal naive forecast, register")
     fit.set_defaults(step=train.from_best_config)
+    fit.add_argument("--retrain", metavar="POLICY", help="every_run (default), 'every N hours' or on_alarm")
+    promote = steps.add_parser("promote", help="make the recipe of a model version the champion, whatever a test says")
+    promote.set_defaults(step=promotion.promote)
+    promote.add_argument("--model-version", required=True, metavar="N")
+    back = steps.add_parser("rollback", help="make the champion before the present one the champion again")
+    back.set_defaults(step=promotion.rollback)
+    history = steps.add_parser("promotions", help="show what was decided about the champion, latest last")
+    history.set_defaults(step=promotion.promotions)
+    for each in (back, history):
+        each.add_argument("--feature-view-version", metavar="N", help="default: that of the newest training dataset")
+        each.add_argument("--fh", default=24, metavar="HOURS", help="horizon (default: 24)")
+    for each in (promote, back):
+        each.add_argument("--reason", default="by hand", help="kept with the decision")
+        each.add_argument("--reference-datetime", metavar="TIME", help="from when on it holds (default: now)")
     for each in (tune, fit):
         each.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
         each.add_argument("--feature-view-version", metavar="N", help="default: that of the training dataset")

@@ -1,4 +1,4 @@
-"""The best configuration of a sweep, kept for the trainings that come after its data."""
+"""The best configuration of a sweep, kept as the challenger of the trainings that come after its data."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ from typing import Any
 
 from forecast_core import tracking
 from forecast_core.arguments import moment
-from forecast_core.errors import NotFoundError
-from forecast_core.forecaster import DEFAULT, ForecasterConfig
+from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.forecaster import ForecasterConfig
 from forecast_core.settings import Settings
 from training_pipeline.data import Task
 
@@ -22,10 +22,15 @@ ARTIFACT = "best_config"
 
 @dataclass(frozen=True)
 class Choice:
-    """A configuration, and in words where it comes from."""
+    """A configuration, in words where it comes from, and the reference time of the search that found it."""
 
     config: ForecasterConfig
     source: str
+    found_at: datetime | None = None
+
+    def config_text(self) -> str:
+        """Return the configuration as a model version carries it."""
+        return json.dumps(self.config.to_dict(), sort_keys=True)
 
 
 def upload(sweep_id: str, *, settings: Settings | None = None) -> dict[str, Any]:
@@ -82,12 +87,12 @@ def _store(settings: Settings, result: dict[str, Any], tags: dict[str, str], con
     return run_id
 
 
-def choose(settings: Settings, task: Task) -> Choice:
-    """Return the configuration to train with: the best one of the newest sweep that knew no more than the task does.
+def choose(settings: Settings, task: Task) -> Choice | None:
+    """Return the best configuration of the newest sweep that knew no more than the task does, or None.
 
-    That is a sweep for the same horizon and feature view whose training window ends no later than the task's and whose
-    reference time is no later; so training for a past hour never profits from its future. Without one it is the
-    shipped default.
+    That is a sweep for the same horizon, gap and feature view whose training window ends no later than the task's and
+    whose reference time is no later; so training for a past hour never profits from its future. A configuration that
+    this version of the code cannot use is passed over.
     """
     tags = {"artifact": ARTIFACT, "fh": str(task.fh), "feature_view_version": str(task.dataset.feature_view_version)}
     runs = [run for run in tracking.find_runs(settings, tags) if run.status == "FINISHED"]
@@ -98,11 +103,18 @@ def choose(settings: Settings, task: Task) -> Choice:
         for result in results
         if _time(result, "window_end") <= task.dataset.window.end
         and _time(result, "reference_datetime") <= task.reference
+        and result.get("gap", 0) == task.gap
     ]
     if not past:
-        return Choice(DEFAULT, "default")
+        return None
     newest = max(reversed(past), key=lambda result: (_time(result, "window_end"), _time(result, "reference_datetime")))
-    return Choice(ForecasterConfig.from_dict(newest["best_config"]), f"best_config from sweep {newest['sweep_id']}")
+    source = f"best_config from sweep {newest['sweep_id']}"
+    try:
+        config = ForecasterConfig.from_dict(newest["best_config"])
+    except InvalidArgument as error:
+        logger.warning("%s is not for this version of the code: %s", source, error)
+        return None
+    return Choice(config, source, _time(newest, "reference_datetime"))
 
 
 def _time(result: dict[str, Any], name: str) -> datetime:

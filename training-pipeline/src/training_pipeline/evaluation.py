@@ -1,24 +1,57 @@
 """How good a configuration is: one number to search by, and the measures behind it."""
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
 
 from forecast_core import forecaster
 from forecast_core.errors import WindowError
-from forecast_core.forecaster import Evaluation, ForecasterConfig
-from training_pipeline.data import Task
+from forecast_core.forecaster import ForecasterConfig
+from forecast_core.window import Window
 
 ORIGINS: Final = 5
-"""Daily origins before the end of the training window that a configuration is measured on."""
+"""Daily origins before the end of the training window that a model is measured on when it is trained."""
+
+HELD_OUT: Final = 7
+"""The latest origins, one of each weekday, which the search leaves for comparing what it found with the champion."""
+
+FOLDS: Final = 3
+FOLD_ORIGINS: Final = 3
+_ENOUGH_DAYS: Final = 10
+"""Days without which no model is fitted: ``forecaster.training.LEAST_DAYS``."""
 
 
-def evaluate(history: pl.DataFrame, task: Task, config: ForecasterConfig, *, threads: int) -> Evaluation:
-    """Replay the last days of the training window against the seasonal naive forecast; see ``forecaster.evaluate``."""
-    end = task.dataset.window.end
+def held_out(window: Window, *, gap: int = 0) -> int:
+    """Return how many of the latest daily origins a search does not look at: fewer in a short window.
+
+    Args:
+        window: The training window.
+        gap: Hours between the last observation and the first forecast hour.
+    """
+    return max(0, min(HELD_OUT, ((window.hours - gap) // 24 - _ENOUGH_DAYS) // 3))
+
+
+def folds(window: Window, *, gap: int = 0) -> list[datetime]:
+    """Return the ends of the folds that a search measures on, newest first: at least one, more where days allow.
+
+    A fold is ``FOLD_ORIGINS`` daily origins before its end, forecast by a model that is fitted on what was known before
+    them. Folds do not overlap, and none reaches into the origins that are held out.
+    """
+    last = window.end - timedelta(days=held_out(window, gap=gap))
+    ends = [last - timedelta(days=FOLD_ORIGINS * fold) for fold in range(FOLDS)]
+    least = timedelta(days=FOLD_ORIGINS + _ENOUGH_DAYS, hours=gap)
+    return [end for fold, end in enumerate(ends) if fold == 0 or end - window.start >= least]
+
+
+def evaluate_fold(
+    history: pl.DataFrame, *, end: datetime, fh: int, config: ForecasterConfig, threads: int, gap: int = 0
+) -> dict[str, Any]:
+    """Return the measures of one fold; see ``forecaster.evaluate``."""
+    known = history.filter(pl.col("datetime_utc") < end)
     return forecaster.evaluate(
-        history, end=end, fh=task.fh, gap=task.gap, config=config, threads=threads, origins=ORIGINS
-    )
+        known, end=end, fh=fh, gap=gap, config=config, threads=threads, origins=FOLD_ORIGINS
+    ).metrics
 
 
 def objective(measures: dict[str, Any]) -> float:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from forecast_core import tracking
@@ -14,7 +15,7 @@ from forecast_core.settings import Settings
 from forecast_core.window import DATETIME_FORMAT
 from training_pipeline import data, search_space, study
 from training_pipeline.data import Task
-from training_pipeline.evaluation import evaluate, objective
+from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
 from training_pipeline.search_space import config_at
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def run(
     forecast_from: str = "last_observation",
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Search the configuration that forecasts the last days of a training dataset best.
+    """Search the configuration that forecasts the last days of a training dataset best, but for the latest ones.
+
+    Those are held out: training compares what was found with the champion on them. A configuration is measured on
+    folds of three daily origins, each forecast by a fit of its own; one that falls behind is given up.
 
     Killed anywhere and called again, it goes on where it was and ends in the same best configuration. The same
     training dataset, horizon, space, number of trials and code are the same sweep; one that is done is not run again.
@@ -46,7 +50,7 @@ def run(
         fh: Hours to forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
         training_dataset_version: As ``feature_view.create`` returned it; default the newest.
-        trials: Trials to complete, the shipped default being the first; default ``settings.tuning_trials``.
+        trials: Trials to run, the shipped default being the first; default ``settings.tuning_trials``.
         timeout: Seconds after which no further trial is begun; calling again goes on; default
             ``settings.tuning_seconds``.
         reference_datetime: Reference time of the run; default when the training dataset became known.
@@ -55,7 +59,8 @@ def run(
         settings: Where things are; default from the environment.
 
     Returns:
-        Plain JSON: the sweep's id, how many trials are completed, the best one's objective and configuration.
+        Plain JSON: the sweep's id, how many trials were run and how many of them given up, the best one's objective,
+        measures and configuration, and the default's objective.
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
@@ -85,7 +90,8 @@ def _seconds(timeout: float | str) -> float:
 
 
 def _sweep_id(task: Task, trials: int) -> str:
-    identity = {**task.identity(), "trials": trials, "search": search_space.identity()}
+    origins = [HELD_OUT, FOLD_ORIGINS, len(folds(task.dataset.window, gap=task.gap))]
+    identity = {**task.identity(), "trials": trials, "search": search_space.identity(), "origins": origins}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -104,17 +110,30 @@ def _search(settings: Settings, task: Task, sweep_id: str, target: int, seconds:
     parent = _parent_run(settings, sweep_id)
     opened = study.open_study(settings.root / "optuna" / f"{sweep_id}.log", sweep_id)
     record = _recorder(settings, task, sweep_id, parent)
-    done = study.completed(opened)
-    logger.info("sweep %s: %d of %d trials are completed", sweep_id, len(done), target)
+    done = study.finished(opened)
+    logger.info("sweep %s: %d of %d trials are finished", sweep_id, len(done), target)
     for trial in done:
         record(trial)
+    ends = folds(task.dataset.window, gap=task.gap)
+    options: dict[str, Any] = {"fh": task.fh, "gap": task.gap, "threads": settings.threads}
 
-    def measure(point: dict[str, Any]) -> study.Measured:
-        measures = evaluate(history, task, config_at(point), threads=settings.threads).metrics
-        return objective(measures), measures
+    def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
+        config, measured = config_at(point), []
+        for step, end in enumerate(ends):
+            measured.append(evaluate_fold(history, end=end, config=config, **options))
+            value = fmean(objective(each) for each in measured)
+            if step + 1 < len(ends):
+                report(step, value)
+        return value, _mean(measured)
 
     study.search(opened, measure, trials=target, timeout=seconds, after_each=record)
     return _finish(settings, task, sweep_id, parent, opened)
+
+
+def _mean(measured: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Return the means of measures over folds; None where a fold lacks one."""
+    columns = {name: [each[name] for each in measured] for name in measured[0]}
+    return {name: None if None in values else fmean(values) for name, values in columns.items()}
 
 
 def _parent_run(settings: Settings, sweep_id: str) -> str:
@@ -135,22 +154,29 @@ def _recorder(settings: Settings, task: Task, sweep_id: str, parent: str) -> Cal
             return
         tags = {"sweep_id": sweep_id, "artifact": "trial", "trial": number}
         run_id = tracking.start_run(settings, name=f"trial {number}", tags=tags, parent_run_id=parent)
-        measures = {**trial.user_attrs["measures"], "objective": trial.value}
-        tracking.finish_run(settings, run_id, at=task.reference, params=trial.params, metrics=measures)
+        measures = {**trial.user_attrs.get("measures", {}), "objective": trial.value}
+        outcome = {"pruned": str(study.is_pruned(trial))}
+        tracking.finish_run(settings, run_id, at=task.reference, params=trial.params, metrics=measures, tags=outcome)
         recorded.add(number)
 
     return record
 
 
 def _finish(settings: Settings, task: Task, sweep_id: str, parent: str, opened: "Study") -> dict[str, Any]:
-    done, best = len(study.completed(opened)), opened.best_trial
+    trials, best = study.finished(opened), opened.best_trial
+    done = len(trials)
     result = {
         "sweep_id": sweep_id,
         "trials": done,
+        "pruned": sum(map(study.is_pruned, trials)),
+        "folds": len(folds(task.dataset.window, gap=task.gap)),
+        "held_out": held_out(task.dataset.window, gap=task.gap),
+        "default_value": trials[0].value,
         "best_value": best.value,
         "best_config": config_at(best.params).to_dict(),
         "metrics": best.user_attrs["measures"],
         "fh": task.fh,
+        "gap": task.gap,
         "feature_view_version": task.dataset.feature_view_version,
         "training_dataset_version": task.dataset.version,
         "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),

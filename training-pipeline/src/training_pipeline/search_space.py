@@ -20,17 +20,13 @@ class Range:
 
 
 SPACE: Final = {
-    "day_decay": Range(0.5, 0.99),
-    "other_day_weight": Range(0.003, 0.3, log=True),
-    "origin_decay": Range(0.8, 1.0),
-    "ridge_penalty": Range(1e-4, 0.3, log=True),
-    "trees": Range(50, 400),
-    "learning_rate": Range(0.02, 0.2, log=True),
+    "origin_decay": Range(0.85, 1.0),
+    "variation_power": Range(0.5, 2.5),
+    "ridge_penalty": Range(0.01, 1.0, log=True),
+    "trees": Range(50, 200),
     "num_leaves": Range(7, 63, log=True),
-    "min_data_in_leaf": Range(10, 200, log=True),
-    "feature_fraction": Range(0.3, 1.0),
-    "bagging_fraction": Range(0.4, 1.0),
-    "trees_weight": Range(0.2, 0.8),
+    "min_data_in_leaf": Range(20, 200, log=True),
+    "trees_weight": Range(0.1, 0.6),
 }
 """Fields of ``ForecasterConfig``; the others keep their defaults."""
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from training_pipeline.search_space import default_point, distributions
 
@@ -17,6 +17,12 @@ logger = logging.getLogger(__name__)
 
 Measured = tuple[float, dict[str, Any]]
 """An objective to minimise, and the measures to keep with it."""
+
+Report = Callable[[int, float], None]
+"""Called with a step and the objective so far; it does not return if the trial is not worth going on with."""
+
+PRUNED_AFTER: Final = 4
+"""Trials that are completed before one is given up for being worse than their median at the same step."""
 
 
 def open_study(path: Path, name: str) -> "Study":
@@ -49,28 +55,34 @@ def _drop_half_line(path: Path) -> None:
         os.truncate(path, whole)
 
 
-def completed(study: "Study") -> "list[FrozenTrial]":
-    """Return the trials that have a value, in the order in which they were run."""
+def finished(study: "Study") -> "list[FrozenTrial]":
+    """Return the trials that came to an end, completed or pruned, in the order in which they were run."""
     from optuna.trial import TrialState
 
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def is_pruned(trial: "FrozenTrial") -> bool:
+    """Whether the trial was given up early."""
+    return str(trial.state.name) == "PRUNED"
 
 
 def search(
     study: "Study",
-    measure: Callable[[dict[str, Any]], Measured],
+    measure: Callable[[dict[str, Any], Report], Measured],
     *,
     trials: int,
     timeout: float,
     after_each: Callable[["FrozenTrial"], None],
 ) -> None:
-    """Run trials until ``trials`` are completed, or until ``timeout`` seconds have passed since this call.
+    """Run trials until ``trials`` are finished, or until ``timeout`` seconds have passed since this call.
 
-    The first trial is the default configuration. What the n-th completed trial tries depends on those before it and on
-    n alone, so a search that was killed and taken up again tries the same. At least one trial is run.
+    The first trial is the default configuration. What the n-th finished trial tries depends on those before it and on
+    n alone, so a search that was killed and taken up again tries the same. At least one trial is run. A trial that is
+    worse than the median of the completed ones at the same step is given up.
     """
     begun, since = monotonic(), 0
-    while (count := len(completed(study))) < trials:
+    while (count := len(finished(study))) < trials:
         if since and monotonic() - begun > timeout:
             logger.warning("stopped after %d of %d trials: %.0f s are over", count, trials, timeout)
             return
@@ -78,22 +90,34 @@ def search(
         trial = _run_trial(study, measure, count)
         since += 1
         logger.info(
-            "trial %d of %d: %.4f (best %.4f) in %.1f s",
-            *(count + 1, trials, trial.value, study.best_value, monotonic() - trial_begun),
+            "trial %d of %d: %.4f%s (best %.4f) in %.1f s",
+            *(count + 1, trials, trial.value, ", given up" if is_pruned(trial) else "", study.best_value),
+            monotonic() - trial_begun,
         )
         after_each(trial)
 
 
-def _run_trial(study: "Study", measure: Callable[[dict[str, Any]], Measured], count: int) -> "FrozenTrial":
+def _run_trial(study: "Study", measure: Callable[[dict[str, Any], Report], Measured], count: int) -> "FrozenTrial":
+    from optuna import TrialPruned
+    from optuna.pruners import MedianPruner
     from optuna.samplers import TPESampler
     from optuna.trial import TrialState
 
-    study.sampler = TPESampler(seed=count)
+    study.sampler, study.pruner = TPESampler(seed=count), MedianPruner(n_startup_trials=PRUNED_AFTER)
     if count == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         study.enqueue_trial(default_point())
     trial = study.ask(distributions())
+
+    def report(step: int, value: float) -> None:
+        trial.report(value, step)
+        if trial.should_prune():
+            raise TrialPruned
+
     try:
-        value, measures = measure(trial.params)
+        value, measures = measure(trial.params, report)
+    except TrialPruned:
+        # Optuna takes the last value that was reported.
+        return study.tell(trial, state=TrialState.PRUNED)
     except Exception:
         study.tell(trial, state=TrialState.FAIL)
         raise

@@ -1,4 +1,4 @@
-"""Training: configuration, comparison with the seasonal naive forecast, refit on everything, registration."""
+"""Training: recipe, comparison with the seasonal naive forecast, refit on everything, registration."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ from forecast_core.provenance.digests import of_files
 from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
 from forecast_core.window import DATETIME_FORMAT
-from training_pipeline import best_config, data
-from training_pipeline.best_config import Choice
+from training_pipeline import champion, data, retraining
+from training_pipeline.champion import Verdict
 from training_pipeline.data import Task
 from training_pipeline.evaluation import ORIGINS
 
@@ -31,21 +31,26 @@ def from_best_config(
     training_dataset_version: int | str | None = None,
     *,
     reference_datetime: datetime | str | None = None,
+    retrain: str | None = None,
     dag_run_id: str | None = None,
     forecast_from: str = "last_observation",
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Train on a training dataset with the best configuration known for it, and register the model.
+    """Train on a training dataset with the champion's configuration, and register the model.
 
-    The same training dataset, horizon, configuration and code are the same model version: asked for again, it is
-    returned and not fitted again. Killed anywhere and called again, exactly one version is registered.
+    The best configuration of a search is a challenger: it replaces the champion only if it is not worse on the latest
+    origins, and the result says why it did or did not. The same training dataset, horizon, configuration and code are
+    the same model version: asked for again, it is returned and not fitted again. Killed anywhere and called again,
+    exactly one version is registered.
 
     Args:
         fh: Hours that the model shall forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
         training_dataset_version: As ``feature_view.create`` returned it; default the newest.
-        reference_datetime: Best configurations of later reference times are not used; default when the training
-            dataset became known.
+        reference_datetime: Promotions and best configurations of later reference times are not used; default when the
+            training dataset became known.
+        retrain: When to train: ``every_run``, ``every N hours`` or ``on_alarm``; otherwise the newest model of the
+            champion's recipe is returned; default ``settings.retrain``.
         dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
         forecast_from: ``last_observation``: the first hour to forecast follows the training window;
             ``reference_time``: it is the reference time, however late the observations are.
@@ -53,7 +58,8 @@ def from_best_config(
 
     Returns:
         Plain JSON: the model version, its measures beside those of the seasonal naive forecast, its configuration and
-        where that comes from, and the versions that made it.
+        where that comes from, the champion and what was decided about its challenger, whether and why a model was
+        trained, and the versions that made it.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or the training dataset is not of the feature view.
@@ -65,27 +71,38 @@ def from_best_config(
     task = data.resolve(
         fh, feature_view_version, training_dataset_version, reference_datetime, settings, forecast_from=forecast_from
     )
-    choice = best_config.choose(settings, task)
-    logger.info("configuration: %s", choice.source)
-    fingerprint = _fingerprint(task, choice)
+    policy = retraining.policy(settings.retrain if retrain is None else retrain)
+    verdict = champion.decide(settings, task)
+    logger.info("configuration: %s; %s", verdict.choice.source, verdict.facts["reason"])
+    kept, reason = retraining.kept(settings, task, verdict.choice, policy)
+    training = {"policy": policy.text, "trained": kept is None, "reason": reason}
+    if kept is not None:
+        logger.info("no model is trained: %s", reason)
+        return _report(kept, verdict, training)
+    fingerprint = _fingerprint(task, verdict)
     with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT):
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
         if registered:
-            logger.info("model version %d was made of just this", registered[0].version)
-            return _report(registered[0], choice)
-        return _report(_register(settings, task, choice, fingerprint, dag_run_id), choice)
+            model = registered[0]
+            logger.info("model version %d was made of just this", model.version)
+        else:
+            model = _register(settings, task, verdict, fingerprint, dag_run_id)
+    tracking.name_champion(settings, model)
+    return _report(model, verdict, training)
 
 
-def _fingerprint(task: Task, choice: Choice) -> str:
-    identity = {**task.identity(), "config": choice.config.to_dict()}
+def _fingerprint(task: Task, verdict: Verdict) -> str:
+    identity = {**task.identity(), "config": verdict.choice.config.to_dict()}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str, dag_run_id: str | None) -> ModelVersion:
+def _register(
+    settings: Settings, task: Task, verdict: Verdict, fingerprint: str, dag_run_id: str | None
+) -> ModelVersion:
     """Register the finished run of this training, after training if there is none; nothing is visible before that."""
     wanted = {"fingerprint": fingerprint, "artifact": "model"}
     finished = [run for run in tracking.find_runs(settings, wanted) if run.status == "FINISHED"]
-    run_id = finished[-1].run_id if finished else _train(settings, task, choice, wanted, dag_run_id)
+    run_id = finished[-1].run_id if finished else _train(settings, task, verdict, wanted, dag_run_id)
     [run] = [run for run in tracking.find_runs(settings, wanted) if run.run_id == run_id]
     tags = {name: value for name, value in run.tags.items() if not name.startswith("mlflow.")}
     source = f"{run.artifact_uri.rstrip('/')}/{_FOLDER}"
@@ -94,9 +111,9 @@ def _register(settings: Settings, task: Task, choice: Choice, fingerprint: str, 
     return tracking.model_version(settings, version)
 
 
-def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str], dag_run_id: str | None) -> str:
+def _train(settings: Settings, task: Task, verdict: Verdict, wanted: dict[str, str], dag_run_id: str | None) -> str:
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
-    history = data.load(task, settings)
+    history, choice = data.load(task, settings), verdict.choice
     with tracking.loading():
         evaluation, fitted = forecaster.evaluate_and_fit(
             history,
@@ -115,7 +132,7 @@ def _train(settings: Settings, task: Task, choice: Choice, wanted: dict[str, str
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
     made = made_by("training-pipeline", dag_run_id=dag_run_id)
     tags = {
-        **_provenance(task, choice, evaluation.metrics),
+        **_provenance(task, verdict, evaluation.metrics),
         "files": json.dumps(files),
         "made_by": json.dumps(made, sort_keys=True),
     }
@@ -132,7 +149,7 @@ def _log_skill(measures: dict[str, Any]) -> None:
     logger.info("WAPE %.4f, seasonal naive %.4f", measures["wape"], measures["naive_wape"])
 
 
-def _provenance(task: Task, choice: Choice, measures: dict[str, Any]) -> dict[str, str]:
+def _provenance(task: Task, verdict: Verdict, measures: dict[str, Any]) -> dict[str, str]:
     return {
         "feature_view_version": str(task.dataset.feature_view_version),
         "training_dataset_version": str(task.dataset.version),
@@ -143,15 +160,16 @@ def _provenance(task: Task, choice: Choice, measures: dict[str, Any]) -> dict[st
         "fh": str(task.fh),
         "gap": str(task.gap),
         "origins": str(ORIGINS),
-        "config": json.dumps(choice.config.to_dict(), sort_keys=True),
-        "config_source": choice.source,
+        "config": verdict.choice.config_text(),
+        "config_source": verdict.choice.source,
+        "champion": json.dumps(verdict.facts, sort_keys=True),
         "code_version": data.code_version(),
         "metrics": json.dumps(measures, sort_keys=True),
     }
 
 
-def _report(model: ModelVersion, choice: Choice) -> dict[str, Any]:
-    """Return a version's facts as they were registered, and where this call has its configuration from.
+def _report(model: ModelVersion, verdict: Verdict, training: dict[str, Any]) -> dict[str, Any]:
+    """Return a version's facts as they were registered, and why this call came to it.
 
     A search may end at the default: the version is then the one that was trained before it.
     """
@@ -159,8 +177,10 @@ def _report(model: ModelVersion, choice: Choice) -> dict[str, Any]:
     return {
         "model_version": model.version,
         "metrics": json.loads(tags["metrics"]),
-        "config_source": choice.source,
+        "config_source": verdict.choice.source,
         "config": json.loads(tags["config"]),
+        "champion": verdict.facts,
+        "training": training,
         "fh": int(tags["fh"]),
         "feature_view_version": int(tags["feature_view_version"]),
         "training_dataset_version": int(tags["training_dataset_version"]),

@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from forecast_core.forecaster.alike import mean_of
 from forecast_core.forecaster.config import ForecasterConfig
-from forecast_core.forecaster.panel import Panel
+from forecast_core.forecaster.panel import IntArray, Panel
 from forecast_core.forecaster.seasonal import EarlierDays, earlier_days
 from forecast_core.metrics import FloatArray
 
@@ -37,6 +38,14 @@ NUMERIC: Final = (
     "spread",
     "expected",
     *(f"part_{part}" for part in range(PROFILE)),
+    "missed",
+    "missed_day",
+    "all_missed",
+    "alike_missed",
+    "alike_missed_day",
+    "alike_recent_1",
+    "alike_recent_6",
+    "alike_same_hour",
 )
 CALENDAR: Final = ("hour", "weekday", "day_type", "day_type_before", "lead")
 NAMES: Final = (*NUMERIC, *CALENDAR)
@@ -54,6 +63,8 @@ def _group(name: str) -> str:
         "part": "latest hours",
         "same_hour": "same hour yesterday",
         "all_": "all series",
+        "alike": "series most alike",
+        "missed": "errors of the day before",
         "level": "level",
     }
     if name in CALENDAR:
@@ -80,10 +91,26 @@ class Block:
     usable: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def block(panel: Panel, values: FloatArray, *, origin: int, expected: FloatArray, config: ForecasterConfig) -> Block:
+def block(
+    panel: Panel,
+    values: FloatArray,
+    *,
+    origin: int,
+    expected: FloatArray,
+    before: FloatArray,
+    alike: IntArray,
+    config: ForecasterConfig,
+) -> Block:
     """Return the features for the hours from ``origin`` on, from the values of hours before ``origin``.
 
-    ``expected[lead, series]`` is the Gaussian processes' forecast as of ``origin``, in kWh.
+    Args:
+        panel: The history.
+        values: Its values with gaps bridged.
+        origin: The first hour to forecast.
+        expected: The Gaussian processes' forecast [lead, series] as of ``origin``, in kWh.
+        before: The same as of the day before, at least 24 hours.
+        alike: The series most alike, as ``alike.most_alike`` says.
+        config: Tunables.
     """
     fh = len(expected)
     leads = np.arange(-24, fh)
@@ -98,7 +125,11 @@ def block(panel: Panel, values: FloatArray, *, origin: int, expected: FloatArray
     numeric = np.stack([*_days(days, base), *_recent(differed, usable, fh), *_levels(values, origin, level, fh)])
     ahead = expected / level
     parts = np.broadcast_to(differed.reshape(PROFILE, 24 // PROFILE, -1).mean(axis=1)[:, None], (PROFILE, *base.shape))
-    numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts])
+    missed = (
+        np.nan_to_num((values[origin - 24 : origin] - before[:24]) / level) if origin >= 24 else np.zeros_like(differed)
+    )
+    errors = _errors(missed, differed, usable, alike, fh)
+    numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts, errors])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
     return Block(x, ahead, level, variation(values, origin) / level, usable)
@@ -139,6 +170,23 @@ def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArra
         np.broadcast_to(common[same_hour, None], shape),
         *(np.full(shape, common[-hours:].mean()) for hours in (1, 6, 24)),
     ]
+
+
+def _errors(missed: FloatArray, differed: FloatArray, usable: np.ndarray, alike: IntArray, fh: int) -> FloatArray:
+    """Return what the expected missed on the last day, and how the series most alike fared."""
+    same_hour, shape = np.arange(fh) % 24, (fh, missed.shape[1])
+    common = missed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
+    of_others, differed = mean_of(missed, alike), mean_of(differed, alike)
+    rows = [
+        missed[same_hour],
+        np.broadcast_to(missed.mean(axis=0), shape),
+        np.broadcast_to(common[same_hour, None], shape),
+        of_others[same_hour],
+        np.broadcast_to(of_others.mean(axis=0), shape),
+        *(np.broadcast_to(differed[-hours:].mean(axis=0), shape) for hours in (1, 6)),
+        differed[same_hour],
+    ]
+    return np.stack(rows)
 
 
 def _levels(values: FloatArray, origin: int, level: FloatArray, fh: int) -> list[FloatArray]:

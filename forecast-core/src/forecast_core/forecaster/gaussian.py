@@ -99,7 +99,7 @@ class Expected:
 
 
 def expected(panel: Panel, filled: FloatArray, *, fh: int, origins: int | None = None) -> Expected:
-    """Forecast the ``fh`` hours after the panel, and as of 24, 48, ... hours before its end.
+    """Forecast the ``fh`` hours (24 at least) after the panel, and as of 24, 48, ... hours before its end.
 
     Args:
         panel: The history.
@@ -117,7 +117,7 @@ def expected(panel: Panel, filled: FloatArray, *, fh: int, origins: int | None =
     calendar = _Calendar.of(panel, first, hours + max(fh, 24))
     paths = np.stack([_paths(kernel, calendar, values - middle, [hours, *replayed], max(fh, 24)) for kernel in KERNELS])
     weight = _weights(paths[:, 1 : 1 + len(earlier[:REPLAYED])], values - middle, earlier[:REPLAYED])
-    blended = (weight[:, None, None] * paths[:, : 1 + len(kept), :fh]).sum(axis=0) + middle
+    blended = (weight[:, None, None] * paths[:, : 1 + len(kept)]).sum(axis=0) + middle
     within = np.clip(blended, 0.0, values[-336:].max(axis=0, initial=0.0) * 1.5)
     return Expected(tuple(first + origin for origin in (hours, *kept)), np.asarray(within * level))
 

@@ -10,13 +10,14 @@ import polars as pl
 
 from forecast_core.errors import InvalidArgument
 from forecast_core.forecaster import distant
+from forecast_core.forecaster.alike import most_alike
 from forecast_core.forecaster.blend import Members, feature_parts, member_parts
 from forecast_core.forecaster.cleaning import bridged, cleaned
 from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
 from forecast_core.forecaster.explanation import Parts, reasons
 from forecast_core.forecaster.fallback import fallback, why_not
 from forecast_core.forecaster.features import block, variation
-from forecast_core.forecaster.gaussian import WINDOW_DAYS, expected
+from forecast_core.forecaster.gaussian import WINDOW_DAYS, expected, relative
 from forecast_core.forecaster.intervals import Calibration
 from forecast_core.forecaster.naive import long_frame
 from forecast_core.forecaster.panel import Panel, check_horizon, from_observations
@@ -77,8 +78,17 @@ def _modelled(
         return f"observations end {gap} hours before", {"pattern": path}, dict
     recent = panel.until(panel.hours, WINDOW_DAYS)
     filled = filled[-recent.hours :]
-    path = expected(recent, filled, fh=gap + fh, origins=1).values[0]
-    inputs = block(recent, filled, origin=recent.hours, expected=path, config=config)
+    paths = expected(recent, filled, fh=gap + fh, origins=2).values
+    others = most_alike(relative(filled, filled)[1])
+    inputs = block(
+        recent,
+        filled,
+        origin=recent.hours,
+        expected=paths[0][: gap + fh],
+        before=paths[-1],
+        alike=others,
+        config=config,
+    )
     why = f"the model needs {LEAST_DAYS} days of history" if members.none else None
     return (
         why,

@@ -19,7 +19,7 @@ from forecast_core.forecaster.members.ridge import Ridge
 from forecast_core.forecaster.members.trees import Trees
 from forecast_core.forecaster.model import Forecaster
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees-{}.txt"
 
 

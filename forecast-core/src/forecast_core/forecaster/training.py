@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecast_core.forecaster.alike import most_alike
 from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.features import block
-from forecast_core.forecaster.gaussian import expected
-from forecast_core.forecaster.panel import Panel
+from forecast_core.forecaster.gaussian import expected, relative
+from forecast_core.forecaster.panel import IntArray, Panel
 from forecast_core.metrics import FloatArray
 
 LEAST_VARIATION = 0.01
@@ -51,9 +52,11 @@ def training_set(
     if panel.hours < LEAST_DAYS * 24:
         return None
     paths = expected(panel, values, fh=fh)
-    pairs = list(zip(paths.origins, paths.values, strict=True))[1:]
-    enough = [(origin, path) for origin, path in pairs if origin >= LEAST_ORIGIN_DAYS * 24]
-    parts = [_at(panel, truth, values, *pair, config, age) for age, pair in enumerate(enough)]
+    triples = list(zip(paths.origins, paths.values, paths.values[1:], strict=False))[1:]
+    enough = [each for each in triples if each[0] >= LEAST_ORIGIN_DAYS * 24]
+    others = most_alike(relative(values, values)[1])
+    enough = [(origin, path[:fh], before) for origin, path, before in enough]
+    parts = [_at(panel, truth, values, *each, others, config, age) for age, each in enumerate(enough)]
     x, y, weight = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
     return TrainingSet(x, y, weight) if (weight > 0).any() else None
 
@@ -64,10 +67,12 @@ def _at(
     values: FloatArray,
     origin: int,
     path: FloatArray,
+    before: FloatArray,
+    others: IntArray,
     config: ForecasterConfig,
     age: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    features = block(panel, values, origin=origin, expected=path, config=config)
+    features = block(panel, values, origin=origin, expected=path, before=before, alike=others, config=config)
     target = np.full(features.base.shape, np.nan)
     known = truth[origin : origin + len(path)]
     target[: len(known)] = known

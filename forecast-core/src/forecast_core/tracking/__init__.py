@@ -18,13 +18,25 @@ from forecast_core.tracking.models import (
     model_version,
     register_model,
 )
+from forecast_core.tracking.promotions import (
+    Promotion,
+    champion,
+    name_champion,
+    named_champion,
+    promote,
+    promotions,
+    record_promotion,
+    rollback,
+)
 from forecast_core.tracking.runs import Run, find_runs, finish_run, log_files, start_run
 
 __all__ = [
     "EXPERIMENT",
     "MODEL",
     "ModelVersion",
+    "Promotion",
     "Run",
+    "champion",
     "create",
     "download_model",
     "find_model_versions",
@@ -34,6 +46,12 @@ __all__ = [
     "lock",
     "log_files",
     "model_version",
+    "name_champion",
+    "named_champion",
+    "promote",
+    "promotions",
+    "record_promotion",
     "register_model",
+    "rollback",
     "start_run",
 ]

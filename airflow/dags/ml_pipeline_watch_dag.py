@@ -1,0 +1,58 @@
+"""Every half hour: see whether runs, forecasts and data are there, and tell of every alarm once, until it clears.
+
+It needs nothing of ``ml_pipeline`` but what that has stored, so it works while that DAG is paused, fails or hangs. It
+runs by itself from the first deployment on; pause it where nobody is to be called. Also what ``compute_monitoring``
+finds is told from here.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from pipeline_alarms import tell
+from pipeline_tasks import RETRIES, pipeline_task
+
+
+def _check(now: str) -> dict:
+    from batch_prediction_pipeline import watch
+
+    return watch.check(now=now)
+
+
+def _record(due: list, now: str) -> dict:
+    from batch_prediction_pipeline import watch
+
+    return watch.told(due=due, now=now)
+
+
+@dag(
+    dag_id="ml_pipeline_watch",
+    # Twenty minutes after the hour, when the hour's run is over; the first time not at once, beside the first run.
+    schedule=CronTriggerTimetable("20,50 * * * *", timezone="UTC", run_immediately=timedelta(0)),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["monitoring"],
+    doc_md=__doc__,
+    default_args=RETRIES,
+)
+def ml_pipeline_watch() -> None:
+    """Look, tell, and remember what was told; what could not be sent is tried again."""
+
+    @task(task_id="tell", execution_timeout=timedelta(minutes=5))
+    def send(checked: dict) -> list:
+        if not checked["due"]:
+            raise AirflowSkipException("there is nothing to tell")
+        tell([each["text"] for each in checked["due"]])
+        return checked["due"]
+
+    # The present time as Airflow counts it: the tasks below the DAG do not read the clock.
+    now = "{{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}"
+    limit = timedelta(minutes=10)
+    check = pipeline_task("batch-prediction-pipeline", _check, task_id="check", limit=limit)
+    record = pipeline_task("batch-prediction-pipeline", _record, task_id="record", limit=limit)
+    record(send(check(now=now)), now=now)
+
+
+ml_pipeline_watch()

@@ -1,0 +1,175 @@
+"""What is wrong with what is there: each kind of alarm that monitoring judges, as rows of ``alarms.CHECKS``."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from batch_prediction_pipeline import drift, scoring
+from forecast_core.alarms import CHECKS, OVERALL
+from forecast_core.schema import SERIES
+from forecast_core.settings import Settings
+
+LEAST_HOURS: Final = 72
+"""Different hours that a week's figures need behind them to be judged: three days of forecasts."""
+
+NOMINAL: Final = 0.8
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one kind of alarm stands: its level follows from the value and the thresholds."""
+
+    kind: str
+    value: float | None
+    thresholds: tuple[float, ...]
+    message: str
+    subject: str = OVERALL
+
+    @property
+    def level(self) -> str:
+        """``ok``, ``notify`` from the first threshold on, ``tune`` from the second."""
+        passed = 0 if self.value is None else sum(self.value >= threshold for threshold in self.thresholds)
+        return ("ok", "notify", "tune")[passed]
+
+    @property
+    def threshold(self) -> float:
+        """The threshold that was passed, or the first one."""
+        return self.thresholds[1] if self.level == "tune" else self.thresholds[0]
+
+
+def frame(checks: list[Check], *, reference: datetime, feature_view_version: int, source: str) -> pl.DataFrame:
+    """Return ``alarms.CHECKS`` of one evaluation; of a series only what fires."""
+    kept = [each for each in checks if each.subject == OVERALL or each.level != "ok"]
+    rows = [
+        (
+            *(reference, feature_view_version, source, each.kind, each.subject, each.level),
+            *(each.value, each.threshold, each.message),
+        )
+        for each in kept
+    ]
+    return pl.DataFrame(rows, schema=CHECKS, orient="row")
+
+
+def of_scores(rows: pl.DataFrame, figures: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
+    """Judge the forecasts of a week against the naive forecast, the models' own backtests and their intervals.
+
+    Args:
+        rows: ``scoring.scored`` rows of the last 30 days.
+        figures: The week's figures over all, as ``scoring.overall`` gives them.
+        settings: The thresholds.
+    """
+    week = scoring.recent(rows, days=7)
+    enough = week["datetime_utc"].n_unique() >= LEAST_HOURS
+    relative, backtest = figures["relative_mae"], figures["backtest_relative_mae"]
+    coverage = figures["coverage_80"]
+    judged = {"skill": relative, "backtest": _over(relative, backtest), "coverage": _distance(coverage)}
+    if not enough:
+        judged = dict.fromkeys(judged)
+    yield Check(
+        "skill",
+        judged["skill"],
+        settings.alarm_skill,
+        f"the week's errors are {_share(relative)} of the seasonal naive forecast's: {_size(figures)}",
+    )
+    yield Check(
+        "backtest",
+        judged["backtest"],
+        settings.alarm_backtest,
+        f"the week's errors are {_share(relative)} of the seasonal naive forecast's, "
+        f"where the models had measured {_share(backtest)} when they were trained",
+    )
+    yield Check(
+        "coverage",
+        judged["coverage"],
+        settings.alarm_coverage,
+        f"the week's 80 % intervals hold {_share(coverage)} of the values",
+    )
+    if enough:
+        yield from _series(week, settings)
+    signal = drift.tracking_signal(rows)
+    side = "high" if (signal or 0) > 0 else "low"
+    yield Check(
+        "error_drift",
+        None if signal is None else abs(signal),
+        settings.alarm_error_drift,
+        f"forecasts have been too {side} day after day: the tracking signal is {signal or 0:+.2f}",
+    )
+
+
+def _series(week: pl.DataFrame, settings: Settings) -> Iterator[Check]:
+    by_series = scoring.measures(week, SERIES).filter(pl.col("relative_mae").is_not_null())
+    for row in by_series.iter_rows(named=True):
+        yield Check(
+            "skill",
+            row["relative_mae"],
+            (settings.alarm_series,),
+            f"its errors of the week are {_share(row['relative_mae'])} of the seasonal naive forecast's, "
+            f"{row['mae']:,.0f} kWh an hour",
+            f"{row['area']}/{row['consumer_type']}",
+        )
+
+
+def of_inputs(known: pl.DataFrame, settings: Settings, *, end: datetime) -> Iterator[Check]:
+    """Judge whether the levels of the series in the week before ``end`` are those of the training data before it.
+
+    Args:
+        known: ``schema.OBSERVATIONS`` of the training dataset and of the week.
+        settings: The thresholds.
+        end: The hour after the newest observed one.
+    """
+    parts = drift.parts(known, end=end)
+    if parts is None:
+        yield Check("input_drift", None, settings.alarm_input_drift, "too few days to compare the newest week with")
+        return
+    change = drift.level_change(*parts)
+    left = change.filter(pl.col("change").abs() >= drift.LIMIT).sort(pl.col("change").abs(), descending=True)
+    worst = ", ".join(f"{area}/{kind} {value:+.1f}" for area, kind, value in left.head(3).iter_rows())
+    share = left.height / change.height if change.height else None
+    yield Check(
+        "input_drift",
+        share,
+        settings.alarm_input_drift,
+        f"in the newest week {left.height} of {change.height} series left the three-sigma limits of their level in the "
+        f"training dataset{': ' + worst if worst else ''}",
+    )
+
+
+def of_quality(newest: pl.DataFrame, settings: Settings) -> Iterator[Check]:
+    """Judge how many forecasts of the newest run did not come from the model.
+
+    Args:
+        newest: ``schema.FORECASTS`` of one run, or none.
+        settings: The threshold.
+    """
+    fallback = newest.filter(pl.col("quality") != "model")
+    share = fallback.height / newest.height if newest.height else None
+    reasons = fallback["quality"].value_counts().sort("count", descending=True).head(3).rows()
+    named = ", ".join(f"{count} {reason.removeprefix('fallback: ')}" for reason, count in reasons)
+    yield Check(
+        "fallback",
+        share,
+        (settings.alarm_fallback,),
+        f"{fallback.height} of {newest.height} forecasts of the newest run are not the model's"
+        + (f": {named}" if named else ""),
+    )
+
+
+def _over(value: float | None, other: float | None) -> float | None:
+    return None if value is None or not other else value / other
+
+
+def _distance(coverage: float | None) -> float | None:
+    # Rounded, so that 1 is 0.2 away from 0.8.
+    return None if coverage is None else round(abs(coverage - NOMINAL), 9)
+
+
+def _share(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{value:.0%}"
+
+
+def _size(figures: Mapping[str, Any]) -> str:
+    wape, naive = figures["wape"], figures["naive_wape"]
+    return "nothing to compare" if wape is None or naive is None else f"WAPE {wape:.4f} against {naive:.4f}"

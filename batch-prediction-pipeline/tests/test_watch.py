@@ -1,0 +1,95 @@
+"""The watch: absence is an alarm too, told once, and cleared when what was missing is there."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from batch_prediction_pipeline import batch, monitoring, watch
+from batch_prediction_pipeline.__main__ import main
+from forecast_core.alarms import Alarms
+from forecast_core.feature_store import FeatureStore
+from forecast_core.schema import OBSERVATIONS
+from forecast_core.window import HOUR, Window
+
+REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
+
+
+def run(system: Any, register: Any, reference: datetime) -> None:
+    made = system.ingest(reference)
+    model = register(made.pop("training_dataset_version"), at=reference)
+    batch.predict(24, model_version=model, **made, settings=system.settings)
+
+
+def due(system: Any, now: datetime) -> list[tuple[str, str]]:
+    found = watch.check(now, settings=system.settings)
+    assert json.loads(json.dumps(found)) == found
+    watch.told(found["due"], now, settings=system.settings)
+    return [(each["kind"], each["notice"]) for each in found["due"]]
+
+
+def test_a_system_that_never_ran_has_nothing_to_be_late(system: Any) -> None:
+    assert watch.check(REFERENCE, settings=system.settings) == {"open": 0, "due": []}
+
+
+def test_missing_runs_and_forecasts_are_told_once_and_cleared_when_they_come(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    assert due(system, REFERENCE + 2 * HOUR) == []
+    assert due(system, REFERENCE + 3 * HOUR) == [("forecast", "notify"), ("run", "notify")]
+    assert due(system, REFERENCE + 4 * HOUR) == []
+    [message] = {row["message"] for row in Alarms(system.settings).read().to_dicts() if row["kind"] == "forecast"}
+    assert message == "no run has archived forecasts since 2023-02-01 12:00 UTC, 4.0 hours ago"
+    # A run that ingests and then fails: the run is back, its forecasts are not.
+    system.ingest(REFERENCE + 5 * HOUR)
+    assert due(system, REFERENCE + 5 * HOUR) == [("run", "cleared")]
+    run(system, register, REFERENCE + 6 * HOUR)
+    assert due(system, REFERENCE + 6 * HOUR) == [("forecast", "cleared")]
+    assert watch.check(REFERENCE + 6 * HOUR, settings=system.settings) == {"open": 0, "due": []}
+
+
+def test_a_first_run_that_never_came_to_its_forecasts_is_missed(system: Any) -> None:
+    system.ingest(REFERENCE)
+    assert due(system, REFERENCE + 3 * HOUR) == [("forecast", "notify"), ("run", "notify")]
+
+
+def test_what_could_not_be_sent_is_due_again(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    first = watch.check(REFERENCE + 3 * HOUR, settings=system.settings)
+    again = watch.check(REFERENCE + 3.5 * HOUR, settings=system.settings)
+    assert [each["kind"] for each in again["due"]] == [each["kind"] for each in first["due"]] == ["forecast", "run"]
+    assert watch.told(again["due"][:1], REFERENCE + 3.5 * HOUR, settings=system.settings) == {"told": 1}
+    assert [each["kind"] for each in watch.check(REFERENCE + 4 * HOUR, settings=system.settings)["due"]] == ["run"]
+
+
+def test_data_that_are_later_than_usual_are_an_alarm(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    store = FeatureStore(system.settings)
+    later = REFERENCE + timedelta(days=2)
+    window = Window.before(later, days_delay=1, days_export=3)
+    # The source answers, but its newest two days are empty.
+    group = {"dataset": "demo", "feature_group_version": 1}
+    old = store.read(**group, window=window, known_at=REFERENCE)
+    frame = old.filter(pl.col("datetime_utc") < window.end - timedelta(days=2)).select(OBSERVATIONS.names())
+    store.ingest(frame, **group, window=window, known_at=later, url="demo://denmark", record={})
+    found = watch.check(later, settings=system.settings)["due"]
+    assert "data" in {each["kind"] for each in found}
+    [text] = [each["text"] for each in found if each["kind"] == "data"]
+    assert "48.0 hours later than with the usual delay of 1.0 days" in text
+
+
+def test_what_monitoring_finds_is_told_by_the_watch_and_asks_for_tuning_once(system: Any, register: Any) -> None:
+    tight = type(system)(system.settings.model_copy(update={"alarm_fallback": 0.0}))
+    run(tight, register, REFERENCE)
+    result = monitoring.compute(1, reference_datetime=REFERENCE, settings=tight.settings)
+    assert [(each["kind"], each["level"]) for each in result["alarms"]] == [("fallback", "notify")]
+    assert monitoring.compute(1, reference_datetime=REFERENCE, settings=tight.settings) == result
+    assert due(tight, REFERENCE + HOUR) == [("fallback", "notify")]
+    assert due(tight, REFERENCE + 1.5 * HOUR) == []
+
+
+def test_the_watch_can_be_asked_from_a_shell(system: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("ML_PIPELINE_ROOT_DIR", str(system.settings.root))
+    assert main(["watch", "--now", "2023-02-01T12:00"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"open": 0, "due": []}
