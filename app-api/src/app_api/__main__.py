@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import uvicorn
+from fastapi import FastAPI
 
 from app_api.application import create_app
 from forecast_core.errors import ForecastSystemError
@@ -26,8 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ForecastSystemError as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         return 1
-    uvicorn.run(app, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False)
+    uvicorn.Server(configured(app, host=options.host, port=options.port)).run()
     return 0
+
+
+def configured(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
+    """Return how the application is served: one process, no line per request (``/metrics`` counts them)."""
+    return uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
 
 
 if __name__ == "__main__":

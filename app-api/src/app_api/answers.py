@@ -12,7 +12,7 @@ from app_api import media
 from app_api.served import Served
 
 Content = BaseModel | bytes
-MAX_AGE_SECONDS: Final = 2
+CACHING: Final = {"Cache-Control": "private, max-age=2", "Vary": "Accept"}
 
 
 def served_by(request: Request) -> Served:
@@ -54,7 +54,7 @@ def hashed_answer(request: Request, make: Callable[[], Content]) -> Response:
 
 def conditional(request: Request, tag: str, form: str, make: Callable[[], Content]) -> Response:
     """Answer with content that ``tag`` names, or with 304 if the client has it."""
-    headers = {"ETag": f'"{tag}"', "Cache-Control": f"private, max-age={MAX_AGE_SECONDS}", "Vary": "Accept"}
+    headers = {"ETag": f'"{tag}"', **CACHING}
     known = request.headers.get("if-none-match")
     if known is not None and _matches(known, tag):
         return Response(status_code=304, headers=headers)

@@ -53,7 +53,6 @@ def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
 def written(frame: pl.DataFrame, media: str) -> bytes:
     """Return a table as CSV, as an Arrow IPC stream or as parquet; times in CSV are ISO 8601 in UTC."""
     buffer = io.BytesIO()
-    frame = frame.with_columns(pl.col(pl.Enum).cast(pl.String))
     if media == CSV:
         frame.with_columns(pl.col(pl.Datetime).dt.strftime(_TIME)).write_csv(buffer)
     elif media == ARROW:

@@ -178,6 +178,7 @@ class SeriesObservations(Model):
     unit: Literal["kWh"] = "kWh"
     known_at: Utc = Field(description="The values are the newest that were known then.")
     observations: list[Observation]
+    next: str | None = Field(None, description="Address of the hours that follow, if there are more than fit.")
 
 
 class Revision(Model):
@@ -195,6 +196,7 @@ class SeriesRevisions(Model):
     consumer_type: str
     unit: Literal["kWh"] = "kWh"
     revisions: list[Revision]
+    next: str | None = Field(None, description="Address of the hours that follow, if there are more than fit.")
 
 
 class Metric(Model):

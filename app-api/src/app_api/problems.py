@@ -1,7 +1,7 @@
 """Errors as RFC 9457 has them: what was expected, what came, and what is allowed; nothing of the server's inside."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, get_type_hints
 
@@ -37,8 +37,8 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of an application answered as a problem."""
+def install(app: FastAPI, *more: Callable[[dict[str, Any]], None]) -> None:
+    """Have every error of an application answered as a problem, and described so; ``more`` describes more."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ForecastSystemError, _of_the_system)
@@ -47,7 +47,8 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _retyped(generate())
+            for describe in (_retyped, *more):
+                describe(generate())
         return generate()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema

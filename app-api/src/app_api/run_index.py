@@ -1,6 +1,6 @@
-"""One run's forecasts, held so that those of any series are answered at once."""
+"""One run's forecasts, held compactly so that those of any series are answered at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,11 +10,12 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
-from forecast_core.schema import KEY, QUANTILES, SERIES, UTC_HOUR
+from forecast_core.schema import FORECASTS, KEY, QUANTILES, SERIES, UTC_HOUR
 
 Name = tuple[str, str]
 VALUES: Final = ("energy_consumption", *QUANTILES)
-HOUR_US: Final = 3_600_000_000
+VERSIONS: Final = ("feature_view_version", "training_dataset_version", "model_version")
+_HOUR_US: Final = 3_600_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +25,24 @@ class RunIndex:
     Attributes:
         facts: The run's reference time and versions, as every answer has them.
         tag: Names the content.
-        frame: ``schema.FORECASTS`` sorted by key; strings that repeat are categories.
-        places: First row and number of rows of each series.
+        places: First row and number of rows of each series, sorted by area and consumer type.
+        first_hour: The first hour that is forecast.
+        hour_texts: ISO 8601 of that hour and of those after it.
+        qualities: The qualities that forecasts have.
+        values: A row per forecast, in columns ``VALUES``.
+        hours: For each row, which of ``hour_texts`` it is of.
+        quality: For each row, which of ``qualities`` it has.
     """
 
     facts: dict[str, Any]
     tag: str
-    frame: pl.DataFrame
     places: dict[Name, tuple[int, int]]
-    _values: tuple[npt.NDArray[np.float64], ...]
-    _hours: tuple[npt.NDArray[np.int64], list[str]]
-    _quality: tuple[npt.NDArray[np.unsignedinteger[Any]], list[str]]
+    first_hour: datetime
+    hour_texts: list[str]
+    qualities: list[str]
+    values: npt.NDArray[np.float64]
+    hours: npt.NDArray[np.int32]
+    quality: npt.NDArray[np.uint8]
 
     @property
     def reference(self) -> datetime:
@@ -46,12 +54,10 @@ class RunIndex:
         """Return one series' forecast as ``models.SeriesForecast`` has it; times are datetimes or text."""
         first, count = self.places[series]
         rows = slice(first, first + count)
-        hours, hour_texts = self._hours
-        codes, qualities = self._quality
-        columns = (values[rows].tolist() for values in self._values)
+        texts, qualities = self.hour_texts, self.qualities
         forecast = [
             {
-                "datetime_utc": hour_texts[hour],
+                "datetime_utc": texts[hour],
                 "energy_consumption": value,
                 "q05": q05,
                 "q10": q10,
@@ -60,49 +66,85 @@ class RunIndex:
                 "q95": q95,
                 "quality": qualities[code],
             }
-            for hour, code, value, q05, q10, q50, q90, q95 in zip(
-                hours[rows].tolist(), codes[rows].tolist(), *columns, strict=True
+            for hour, code, (value, q05, q10, q50, q90, q95) in zip(
+                self.hours[rows].tolist(), self.quality[rows].tolist(), self.values[rows].tolist(), strict=True
             )
         ]
         return {"area": series[0], "consumer_type": series[1], "unit": "kWh", **self.facts, "forecast": forecast}
 
-    def rows(self, series: Sequence[Name]) -> pl.DataFrame:
-        """Return the rows of some series, in this order."""
-        found = [self.frame.slice(*self.places[each]) for each in series]
-        return pl.concat(found) if found else self.frame.clear()
+    def frame(self, series: Sequence[Name]) -> pl.DataFrame:
+        """Return FORECASTS of some series, in this order."""
+        places = [self.places[each] for each in series]
+        counts = [count for _, count in places]
+        rows = np.concatenate([np.arange(first, first + count) for first, count in places] or [np.arange(0)])
+        start = int(self.first_hour.timestamp()) * 1_000_000
+        columns = {
+            **{name: np.repeat(np.array([each[at] for each in series]), counts) for at, name in enumerate(SERIES)},
+            "datetime_utc": pl.Series(start + self.hours[rows].astype(np.int64) * _HOUR_US).cast(UTC_HOUR),
+            **{name: self.values[rows, at] for at, name in enumerate(VALUES)},
+            "quality": pl.Series(self.qualities, dtype=pl.String).gather(self.quality[rows]),
+        }
+        literals = [pl.lit(value, FORECASTS[name]).alias(name) for name, value in self.facts.items()]
+        frame = pl.DataFrame(columns) if len(rows) else pl.DataFrame(schema=FORECASTS).select(list(columns))
+        return frame.with_columns(literals).select(FORECASTS.names())
+
+    def by_quality(self) -> dict[str, int]:
+        """Return how many forecasts are of each quality."""
+        return dict(zip(self.qualities, np.bincount(self.quality, minlength=len(self.qualities)).tolist(), strict=True))
 
 
-def indexed(frame: pl.DataFrame, *, tag: str) -> RunIndex:
+def indexed(frame: pl.DataFrame, *, reference: datetime, tag: str) -> RunIndex:
     """Return the index of one run.
 
     Args:
-        frame: ``schema.FORECASTS`` of one run, at least one row.
+        frame: ``schema.FORECASTS`` of one run but its reference time, at least one row; strings may be categories.
+        reference: Its reference time.
         tag: Names the content.
     """
-    texts = {name: pl.Enum(frame[name].unique().sort()) for name in (*SERIES, "quality")}
-    compact = frame.sort(KEY).with_columns(pl.col(name).cast(kind) for name, kind in texts.items()).rechunk()
-    first = compact.row(0, named=True)
-    named = ("reference_datetime", "feature_view_version", "training_dataset_version", "model_version")
-    hour = compact["datetime_utc"].to_physical().to_numpy()
-    start = int(hour.min())
-    numbers = (hour - start) // HOUR_US
-    texts_of_hours = pl.Series(range(int(numbers.max()) + 1), dtype=pl.Int64) * HOUR_US + start
+    starts = _starts(frame)
+    if starts is None:
+        frame = frame.sort(KEY)
+        starts = frame.select(_begins()).to_series().arg_true()
+    named = frame[starts].select(pl.col(SERIES).cast(pl.String)).rows()
+    ends = [*starts.to_list()[1:], frame.height]
+    hours = frame["datetime_utc"].to_physical().to_numpy()
+    first = int(hours.min())
+    numbers = ((hours - first) // _HOUR_US).astype(np.int32)
+    qualities = frame["quality"].unique().cast(pl.String).sort()
+    codes = frame["quality"].cast(pl.String).replace_strict(qualities, range(len(qualities)), return_dtype=pl.UInt8)
+    values = np.empty((frame.height, len(VALUES)))
+    for column, name in enumerate(VALUES):
+        values[:, column] = frame[name].to_numpy()
+    all_hours = pl.Series(range(int(numbers.max()) + 1), dtype=pl.Int64) * _HOUR_US + first
     return RunIndex(
-        facts={name: first[name] for name in named},
+        facts={"reference_datetime": reference, **{name: frame[name][0] for name in VERSIONS}},
         tag=tag,
-        frame=compact,
-        places=_places(compact),
-        _values=tuple(compact[name].to_numpy() for name in VALUES),
-        _hours=(numbers, texts_of_hours.cast(UTC_HOUR).dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list()),
-        _quality=(compact["quality"].to_physical().to_numpy(), texts["quality"].categories.to_list()),
+        places=_sorted_places(zip(named, starts.to_list(), ends, strict=True)),
+        first_hour=all_hours.cast(UTC_HOUR)[0],
+        hour_texts=all_hours.cast(UTC_HOUR).dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list(),
+        qualities=qualities.to_list(),
+        values=values,
+        hours=numbers,
+        quality=codes.to_numpy(),
     )
 
 
-def _places(frame: pl.DataFrame) -> dict[Name, tuple[int, int]]:
-    numbered = frame.select(SERIES).with_row_index("row")
-    found = numbered.group_by(SERIES, maintain_order=True).agg(first=pl.col("row").min(), count=pl.len())
-    columns = found.select(pl.col(SERIES).cast(pl.String), "first", "count").iter_rows()
-    return {(area, kind): (first, count) for area, kind, first, count in columns}
+def _begins() -> pl.Expr:
+    """Whether a row is of another series than the one before it."""
+    return pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in SERIES)
+
+
+def _starts(frame: pl.DataFrame) -> pl.Series | None:
+    """Return where each series starts, or None if not all have their rows together and in order."""
+    begins = frame.select(_begins()).to_series()
+    starts = begins.arg_true()
+    together = frame[starts].select(SERIES).is_unique().all()
+    later = frame["datetime_utc"].to_physical().diff().fill_null(0) > 0
+    return starts if together and bool((begins | later).all()) else None
+
+
+def _sorted_places(found: Iterable[tuple[Name, int, int]]) -> dict[Name, tuple[int, int]]:
+    return {name: (start, end - start) for name, start, end in sorted(found)}
 
 
 def encoded(body: Any) -> bytes:

@@ -27,8 +27,17 @@ def chosen_series(run: RunIndex, areas: Sequence[str] | None, consumer_types: Se
     ]
 
 
-def no_such_series(run: RunIndex, series: Name) -> Refused:
-    """Return the refusal of a series that a run does not have."""
+def check_series(run: RunIndex, series: Name) -> None:
+    """Return if a run has a series.
+
+    Raises:
+        Refused: 404 if it has not; it names the areas, or the area's consumer types.
+    """
+    if series not in run.places:
+        raise _no_such_series(run, series)
+
+
+def _no_such_series(run: RunIndex, series: Name) -> Refused:
     areas = {area for area, _ in run.places}
     if series[0] not in areas:
         return _refused(f"there is no area {series[0]}", areas)

@@ -6,12 +6,13 @@ sees all of one or all of the other. A run is one commit of the forecast archive
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from importlib.metadata import version
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
@@ -38,6 +39,7 @@ TABLES: Final = (
     "alarm_notices",
 )
 INSTANT: Final = timedelta(microseconds=1)
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _NOTHING_YET: Final = "nothing has been forecast yet: run the pipeline once, then ask again"
 
@@ -60,6 +62,11 @@ class Current:
     latest: Mapping[int, RunIndex] = field(default_factory=dict)
     ingests: Mapping[int, Ingest | None] = field(default_factory=dict)
 
+    @cached_property
+    def newest(self) -> int:
+        """The view of the newest run; 0 if there is none."""
+        return 0 if self.runs.is_empty() else int(self.runs["feature_view_version"][-1])
+
 
 class Served:
     """The stores as the server sees them now, and what it holds of them in memory."""
@@ -72,6 +79,7 @@ class Served:
         self.current = Current()
         self.identity = f"{version('app-api')} {hashlib.sha256(settings.store.encode()).hexdigest()[:16]}"
         self._lock = Lock()
+        self._remembered: dict[str, tuple[tuple[int | None, ...], Any]] = {}
 
     def refresh(self) -> None:
         """Look at the tables, and take up what is new.
@@ -93,13 +101,18 @@ class Served:
         current = self.current
         if not current.views:
             raise Refused(404, _NOTHING_YET, allowed=[])
-        chosen = newest_view(current.runs) if number is None else number
+        chosen = current.newest if number is None else number
         if chosen not in current.views:
             there = [str(each) for each in sorted(current.views)]
             raise Refused(
                 404, f"feature view {chosen} has no forecasts; those that have: {', '.join(there)}", allowed=there
             )
         return current.views[chosen]
+
+    def held(self, view: int | None) -> RunIndex | None:
+        """Return the latest run of a view, by default of that of the newest run, if it is in memory."""
+        current = self.current
+        return current.latest.get(current.newest if view is None else view)
 
     def latest(self, view: int | None) -> RunIndex:
         """Return the latest run of a view, by default of that of the newest run.
@@ -122,6 +135,15 @@ class Served:
             raise Refused(404, f"nothing of {view.dataset} has been ingested yet", allowed=[])
         return newest.known_at
 
+    def remembered(self, name: str, tables: Sequence[str], make: Callable[[], T]) -> T:
+        """Return what ``make`` makes of tables, made anew when one of them has changed."""
+        versions = tuple(self.current.versions.get(each) for each in tables)
+        known = self._remembered.get(name)
+        if known is None or known[0] != versions:
+            known = self._remembered[name] = (versions, make())
+        found: T = known[1]
+        return found
+
     def _loaded(self, view: int) -> RunIndex:
         with self._lock:
             current = self.current
@@ -141,7 +163,8 @@ class Served:
             runs = self.archive.read_runs()
         numbers = runs["feature_view_version"].unique().to_list()
         views = {number: before.views.get(number) or self.store.feature_view(number) for number in numbers}
-        wanted = {*before.latest, *([newest_view(runs)] if numbers else [])} & set(numbers)
+        newest = runs["feature_view_version"][-1:].to_list()
+        wanted = {*before.latest, *newest} & set(numbers)
         latest = {number: self._latest(runs, number) for number in sorted(wanted)}
         ingests = before.ingests
         if versions.get("ingests") != before.versions.get("ingests") or set(views) != set(before.views):
@@ -157,21 +180,14 @@ class Served:
         if held is not None and held.tag == tag:
             return held
         reference: datetime = facts["reference_datetime"]
-        frame = self.archive.read(
-            feature_view_version=view, reference_from=reference, reference_until=reference + INSTANT
-        )
+        frame = self.archive.read_run(feature_view_version=view, reference_datetime=reference)
         if frame.is_empty():
             raise NotFoundError(f"the forecasts of the run at {reference} are gone from the archive: make it again")
         _LOG.info("forecasts of view %d made at %s: %d rows", view, reference, frame.height)
-        return indexed(frame, tag=tag)
+        return indexed(frame, reference=reference, tag=tag)
 
     def _newest_ingest(self, view: FeatureView) -> Ingest | None:
         return self.store.latest_ingest(feature_group_version=view.feature_group_version, dataset=view.dataset)
-
-
-def newest_view(runs: pl.DataFrame) -> int:
-    """Return the view of the newest of RUNS, of which there is at least one."""
-    return int(runs.row(-1, named=True)["feature_view_version"])
 
 
 def run_tag(facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 
 from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import checks, keyed, maintenance
-from forecast_core.feature_store.delta import Table
+from forecast_core.feature_store.delta import Table, storage_errors
 from forecast_core.feature_store.places import table
 from forecast_core.schema import FORECASTS, KEY, OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.settings import Settings
@@ -138,6 +138,19 @@ class ForecastArchive:
         conditions = [*_run_range(feature_view_version, reference_from, reference_until), *hours, *_only(series)]
         frame = self._forecasts.collect(lambda rows: rows.filter(*conditions).select(FORECASTS.names()))
         return frame.sort("reference_datetime", "feature_view_version", *KEY)
+
+    def read_run(self, *, feature_view_version: int, reference_datetime: datetime) -> pl.DataFrame:
+        """Return FORECASTS of one run, in no order and in little memory, for a server of many series.
+
+        The reference time is left out; area, consumer type and quality are categories.
+        """
+        at, names = as_utc(reference_datetime), [name for name in FORECASTS if name != "reference_datetime"]
+        categories = pl.col(*SERIES, "quality").cast(pl.Categorical)
+        conditions = _run_range(feature_view_version, at, at + timedelta(microseconds=1))
+        snapshot = self._forecasts.snapshot()
+        rows = pl.LazyFrame(schema=self._forecasts.schema) if snapshot is None else snapshot.rows
+        with storage_errors(self._forecasts.uri):
+            return rows.filter(*conditions).select(names).with_columns(categories).collect(engine="streaming")
 
     def write_explanations(self, frame: pl.DataFrame) -> int:
         """Store what drove all forecasts of one run, in place of what it stored before; the same again commits nothing.

@@ -112,8 +112,11 @@ def series(request: Request, query: Annotated[SearchQuery, Query()]) -> Response
 
 
 def _names(served: Served) -> Names:
-    known = consumer_types.read(served.settings, code_list=_CODE_LIST)
-    return {row["consumer_type"]: row for row in known.iter_rows(named=True)}
+    def read() -> Names:
+        known = consumer_types.read(served.settings, code_list=_CODE_LIST)
+        return {row["consumer_type"]: row for row in known.iter_rows(named=True)}
+
+    return served.remembered("names", ("consumer_types",), read)
 
 
 def _named(names: Names, consumer_type: str) -> dict[str, str | None]:
@@ -135,9 +138,9 @@ def _searched(series: Name, names: Names) -> str:
 
 def _described(run: RunIndex, page: Sequence[Name], names: Names) -> list[dict[str, Any]]:
     summed = (
-        run.rows(page)
+        run.frame(page)
         .group_by(SERIES, maintain_order=True)
-        .agg(mean=pl.col("energy_consumption").mean(), quality=pl.col("quality").cast(pl.String).unique().sort())
+        .agg(mean=pl.col("energy_consumption").mean(), quality=pl.col("quality").unique().sort())
     )
     kept = ("name_da", "name_en", "group")
     return [

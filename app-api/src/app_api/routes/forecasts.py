@@ -14,11 +14,12 @@ from app_api.models import Explanation, Page, SeriesForecast
 from app_api.paging import page_facts
 from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.problems import Refused, described
+from app_api.run_index import Name as Series
 from app_api.run_index import RunIndex, encoded, indexed
-from app_api.selection import chosen_series, no_such_series
+from app_api.selection import check_series, chosen_series
 from app_api.served import INSTANT, Served, run_tag
 from forecast_core.feature_store import FeatureView
-from forecast_core.schema import FORECASTS, KEY, SERIES
+from forecast_core.schema import KEY, SERIES
 from forecast_core.window import HOUR, Window
 
 router = APIRouter(tags=["forecasts"])
@@ -69,14 +70,9 @@ def forecast(
     """
     served, series = served_by(request), (area, consumer_type)
     run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
-    if series not in run.places:
-        raise no_such_series(run, series)
+    check_series(run, series)
     if query.history_hours is None and query.previous_hours is None:
-        form = media.chosen(request, media.TABLE)
-        tag = f"{run.tag}-{media.TABLE.index(form)}"
-        if form == media.JSON:
-            return conditional(request, tag, form, lambda: encoded(run.body(series)))
-        return conditional(request, tag, form, lambda: media.written(run.rows([series]), form))
+        return alone(request, run, series)
 
     def as_json() -> bytes:
         body = run.body(series) | _beside(served, run, [series], query.history_hours)[series]
@@ -85,6 +81,15 @@ def forecast(
         return encoded(body)
 
     return table_answer(request, TABLES, as_json, lambda: _table(served, run, [series], query.history_hours))
+
+
+def alone(request: Request, run: RunIndex, series: Series) -> Response:
+    """Answer with one series' forecast and nothing beside it; its ETag is that of the run's content."""
+    form = media.chosen(request, media.TABLE)
+    tag = tag_of(run, form)
+    if form == media.JSON:
+        return conditional(request, tag, form, lambda: encoded(run.body(series)))
+    return conditional(request, tag, form, lambda: media.written(run.frame([series]), form))
 
 
 @router.get(
@@ -123,8 +128,7 @@ def explanation(
     """What each member of the blend and each group of inputs adds to the forecast of every hour."""
     served, series = served_by(request), (area, consumer_type)
     run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
-    if series not in run.places:
-        raise no_such_series(run, series)
+    check_series(run, series)
 
     def make() -> bytes:
         rows = served.archive.read_explanations(
@@ -143,9 +147,12 @@ def explanation(
     return json_answer(request, ("forecast_explanations", "forecast_runs"), make)
 
 
-def run_of(
-    served: Served, view: int | None, reference: datetime | None, series: Sequence[tuple[str, str]] | None
-) -> RunIndex:
+def tag_of(run: RunIndex, form: str) -> str:
+    """Return the ETag of any series' forecast of a run, in one form."""
+    return f"{run.tag}-{media.TABLE.index(form)}"
+
+
+def run_of(served: Served, view: int | None, reference: datetime | None, series: Sequence[Series] | None) -> RunIndex:
     """Return the latest run, or the one of a reference time with at least the series that are asked for.
 
     Raises:
@@ -170,12 +177,12 @@ def run_of(
     )
     if frame.is_empty() and series is not None:
         raise Refused(404, f"the run has no series {'/'.join(series[0])}")
-    return indexed(frame, tag=run_tag(found.row(0, named=True)))
+    return indexed(frame, reference=reference, tag=run_tag(found.row(0, named=True)))
 
 
 def _beside(
-    served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int | None
-) -> dict[tuple[str, str], dict[str, Any]]:
+    served: Served, run: RunIndex, series: Sequence[Series], history_hours: int | None
+) -> dict[Series, dict[str, Any]]:
     """Return, for each series, the observations beside its forecast, if they are asked for."""
     if history_hours is None or not series:
         return {each: {} for each in series}
@@ -185,15 +192,15 @@ def _beside(
     return {each: {"observations": parts.get(each, empty).to_dicts()} for each in series}
 
 
-def _observed(served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int) -> pl.DataFrame:
+def _observed(served: Served, run: RunIndex, series: Sequence[Series], history_hours: int) -> pl.DataFrame:
     view = served.view(run.facts["feature_view_version"])
-    hours = run.rows(series)["datetime_utc"]
-    window = Window(hours.min() - history_hours * HOUR, hours.max() + HOUR)  # type: ignore[operator,arg-type]
+    first = run.first_hour
+    window = Window(first - history_hours * HOUR, first + len(run.hour_texts) * HOUR)
     return observations_of(served, view, series, window, served.known_at(view))
 
 
 def observations_of(
-    served: Served, view: FeatureView, series: Sequence[tuple[str, str]], window: Window, known_at: datetime
+    served: Served, view: FeatureView, series: Sequence[Series], window: Window, known_at: datetime
 ) -> pl.DataFrame:
     """Return OBSERVATIONS of some series."""
     return served.store.read(
@@ -205,7 +212,7 @@ def observations_of(
     )
 
 
-def _previous(served: Served, run: RunIndex, series: tuple[str, str], hours: int) -> dict[str, Any] | None:
+def _previous(served: Served, run: RunIndex, series: Series, hours: int) -> dict[str, Any] | None:
     try:
         before = run_of(served, run.facts["feature_view_version"], run.reference - timedelta(hours=hours), [series])
     except Refused:
@@ -213,8 +220,8 @@ def _previous(served: Served, run: RunIndex, series: tuple[str, str], hours: int
     return before.body(series) if series in before.places else None
 
 
-def _table(served: Served, run: RunIndex, series: Sequence[tuple[str, str]], history_hours: int | None) -> pl.DataFrame:
-    rows = run.rows(series).cast({name: FORECASTS[name] for name in (*SERIES, "quality")})
+def _table(served: Served, run: RunIndex, series: Sequence[Series], history_hours: int | None) -> pl.DataFrame:
+    rows = run.frame(series)
     if history_hours is None or not series:
         return rows
     observed = _observed(served, run, series, history_hours).rename({"energy_consumption": "observed"})

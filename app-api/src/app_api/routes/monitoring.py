@@ -73,16 +73,17 @@ def alarms(request: Request, query: Annotated[AlarmsQuery, Query()]) -> Response
 
 def _rows(served: Served, view: int, query: MetricsQuery) -> pl.DataFrame:
     if query.reference_from is None and query.reference_until is None:
-        found = _newest(served, view)
+        found = newest_metrics(served, view)
     else:
         span = {"reference_from": query.reference_from, "reference_until": query.reference_until}
         found = served.archive.read_metrics(feature_view_version=view, **span)
     wanted = ("level", "metric", "days", "area", "consumer_type")
     asked = {name: values for name in wanted if (values := getattr(query, name)) is not None}
-    return found.filter(pl.col(name).is_in(values) for name, values in asked.items())
+    conditions = [pl.col(name).is_in(values) for name, values in asked.items()]
+    return found.filter(conditions) if conditions else found
 
 
-def _newest(served: Served, view: int) -> pl.DataFrame:
+def newest_metrics(served: Served, view: int) -> pl.DataFrame:
     """Return what was computed last: at the newest run, or in the days before it."""
     runs = served.current.runs.filter(pl.col("feature_view_version") == view)
     newest: datetime = runs["reference_datetime"][-1]

@@ -1,6 +1,8 @@
 """Observations: what was consumed, as known now or at any time, and every value that an hour ever had."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import polars as pl
@@ -12,19 +14,21 @@ from app_api.answers import served_by, table_answer
 from app_api.models import Page, SeriesObservations, SeriesRevisions
 from app_api.paging import page_facts
 from app_api.parameters import Hour, Name, PageQuery, SeriesQuery, Time, ViewQuery
-from app_api.problems import Refused, described
+from app_api.problems import described
 from app_api.run_index import encoded
-from app_api.selection import chosen_series, no_such_series
+from app_api.selection import check_series, chosen_series
 from app_api.served import Served
 from forecast_core.feature_store import FeatureView
-from forecast_core.schema import SERIES
+from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.window import HOUR, Window
 
 router = APIRouter(tags=["observations"])
 TABLES = ("ingests", "forecast_runs")
 MOST_HOURS = 366 * 24
 MOST_VALUES = 250_000
-_DEFAULT_SPAN = timedelta(days=7)
+DEFAULT_SPAN = timedelta(days=7)
+REVISIONS = pl.Schema({**OBSERVATIONS, "known_at": UTC_HOUR})
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class WindowQuery(ViewQuery):
@@ -44,6 +48,31 @@ class ManyObservationsQuery(SeriesQuery, ObservationsQuery, PageQuery):
     """Which hours of which series are meant, as known when."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: of which view, and the part of its hours that one answer has.
+
+    Attributes:
+        view: The feature view.
+        window: The hours of this answer, at most ``MOST_HOURS``; None if none are asked for.
+        next: Address of the hours that follow, or None.
+    """
+
+    view: FeatureView
+    window: Window | None
+    next: str | None
+
+    def rows(self, read: Callable[[Window], pl.DataFrame], empty: pl.Schema) -> pl.DataFrame:
+        """Return what ``read`` gives of the window, or no rows."""
+        return pl.DataFrame(schema=empty) if self.window is None else read(self.window)
+
+    def linked(self, answer: Response) -> Response:
+        """Return the answer with the address of the hours that follow in its header, if there are any."""
+        if self.next is not None:
+            answer.headers["Link"] = f'<{self.next}>; rel="next"'
+        return answer
+
+
 @router.get(
     "/observations/{area}/{consumer_type}",
     summary="Observations of one series",
@@ -55,21 +84,19 @@ def observations(
     consumer_type: Annotated[Name, Path(examples=["111"])],
     query: Annotated[ObservationsQuery, Query()],
 ) -> Response:
-    """Values in kWh by hour, at most a year; an hour that is missing was not observed."""
+    """Values in kWh by hour, a year at most; `next` has the hours after. A missing hour was not observed."""
     served, series = served_by(request), (area, consumer_type)
-    view, window = asked_for(served, query)
-    known_at = query.known_at or served.known_at(view)
-    run = served.latest(view.version)
-    if series not in run.places:
-        raise no_such_series(run, series)
+    asked = _asked(request, served, query)
+    known_at = query.known_at or served.known_at(asked.view)
+    check_series(served.latest(asked.view.version), series)
 
     def read() -> pl.DataFrame:
-        return _read(served, view, window, known_at, [series])
+        return asked.rows(lambda window: _read(served, asked.view, window, known_at, [series]), OBSERVATIONS)
 
     def as_json() -> bytes:
-        return encoded(_body(series, known_at, read().drop(SERIES).to_dicts()))
+        return encoded({**_body(series, known_at, read().drop(SERIES).to_dicts()), "next": asked.next})
 
-    return table_answer(request, TABLES, as_json, read)
+    return asked.linked(table_answer(request, TABLES, as_json, read))
 
 
 @router.get(
@@ -78,27 +105,27 @@ def observations(
     responses={**media.described(Page[SeriesObservations]), **described(404, 406, 422, 503)},
 )
 def many(request: Request, query: Annotated[ManyObservationsQuery, Query()]) -> Response:
-    """The series that are asked for, sorted by area and consumer type; a page is of whole series."""
+    """The series that are asked for, sorted by area and consumer type, each with a year at most.
+
+    A page has fewer of them than `limit` where those would have more than 250,000 values.
+    """
     served = served_by(request)
-    view, window = asked_for(served, query)
-    known_at = query.known_at or served.known_at(view)
-    wanted = chosen_series(served.latest(view.version), query.area, query.consumer_type)
-    page = wanted[query.offset : query.offset + query.limit]
-    if len(page) * window.hours > MOST_VALUES:
-        most = max(MOST_VALUES // window.hours, 1)
-        raise Refused(
-            422,
-            f"{len(page)} series of {window.hours} hours are more than {MOST_VALUES:,} values: ask for a shorter "
-            f"window, or for limit={most}",
-        )
-    facts = page_facts(request, query, len(wanted))
+    asked = _asked(request, served, query)
+    known_at = query.known_at or served.known_at(asked.view)
+    wanted = chosen_series(served.latest(asked.view.version), query.area, query.consumer_type)
+    most = max(MOST_VALUES // (asked.window.hours if asked.window else 1), 1)
+    fitting = query.model_copy(update={"limit": min(query.limit, most)})
+    page = wanted[query.offset : query.offset + fitting.limit]
+    facts = page_facts(request, fitting, len(wanted))
+
+    def read() -> pl.DataFrame:
+        return asked.rows(lambda window: _read(served, asked.view, window, known_at, page), OBSERVATIONS)
 
     def as_json() -> bytes:
-        rows = _read(served, view, window, known_at, page)
-        parts = rows.partition_by(SERIES, as_dict=True, include_key=False)
+        parts = read().partition_by(SERIES, as_dict=True, include_key=False)
         return facts.body([_body(each, known_at, parts[each].to_dicts() if each in parts else []) for each in page])
 
-    return facts.linked(table_answer(request, TABLES, as_json, lambda: _read(served, view, window, known_at, page)))
+    return facts.linked(table_answer(request, TABLES, as_json, read))
 
 
 @router.get(
@@ -112,49 +139,38 @@ def revisions(
     consumer_type: Annotated[Name, Path(examples=["111"])],
     query: Annotated[WindowQuery, Query()],
 ) -> Response:
-    """Every value that each hour ever had, with the time at which it became known."""
+    """Every value that each hour ever had, with the time at which it became known, for a year at most."""
     served, series = served_by(request), (area, consumer_type)
-    view, window = asked_for(served, query)
-    run = served.latest(view.version)
-    if series not in run.places:
-        raise no_such_series(run, series)
+    asked = _asked(request, served, query)
+    check_series(served.latest(asked.view.version), series)
 
     def read() -> pl.DataFrame:
-        return served.store.read_revisions(
-            dataset=view.dataset,
-            feature_group_version=view.feature_group_version,
-            window=window,
-            series=[series],
-        )
+        return asked.rows(lambda window: _revisions(served, asked.view, window, series), REVISIONS)
 
     def as_json() -> bytes:
         facts = {"area": area, "consumer_type": consumer_type, "unit": "kWh"}
-        return encoded({**facts, "revisions": read().drop(SERIES).to_dicts()})
+        return encoded({**facts, "revisions": read().drop(SERIES).to_dicts(), "next": asked.next})
 
-    return table_answer(request, TABLES, as_json, read)
+    return asked.linked(table_answer(request, TABLES, as_json, read))
 
 
-def asked_for(served: Served, query: WindowQuery) -> tuple[FeatureView, Window]:
-    """Return the view and the window that are asked for.
+def _asked(request: Request, served: Served, query: WindowQuery) -> Asked:
+    """Return what is asked for.
 
     Raises:
-        Refused: 404 if there is no such view, 422 if the window is empty or too long.
+        Refused: 404 if there is no such view.
     """
     view = served.view(query.feature_view_version)
     newest = served.current.ingests.get(view.version)
     end = query.end or (newest.window.end if newest else None) or served.latest(view.version).reference
-    start = query.start or _earlier(end)
-    hours = (end - start) // HOUR
-    if not 0 < hours <= MOST_HOURS:
-        raise Refused(422, f"start to end must be 1 to {MOST_HOURS} hours, not {hours}")
-    return view, Window(start, end)
-
-
-def _earlier(end: datetime) -> datetime:
-    try:
-        return end - _DEFAULT_SPAN
-    except OverflowError:
-        raise Refused(422, f"there is no week before {end}: say start") from None
+    start = query.start or max(end, _EARLIEST + DEFAULT_SPAN) - DEFAULT_SPAN
+    if start >= end:
+        return Asked(view, None, None)
+    if (end - start) // HOUR <= MOST_HOURS:
+        return Asked(view, Window(start, end), None)
+    following = start + MOST_HOURS * HOUR
+    url = request.url.include_query_params(start=f"{following:%Y-%m-%dT%H:%M:%SZ}", end=f"{end:%Y-%m-%dT%H:%M:%SZ}")
+    return Asked(view, Window(start, following), f"{url.path}?{url.query}")
 
 
 def _read(
@@ -166,6 +182,15 @@ def _read(
         window=window,
         known_at=known_at,
         series=series,
+    )
+
+
+def _revisions(served: Served, view: FeatureView, window: Window, series: tuple[str, str]) -> pl.DataFrame:
+    return served.store.read_revisions(
+        dataset=view.dataset,
+        feature_group_version=view.feature_group_version,
+        window=window,
+        series=[series],
     )
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app_api.answers import served_by
 from app_api.models import Freshness, Health, Readiness
-from app_api.served import Served, newest_view
+from app_api.served import Served
 from forecast_core import tracking
 from forecast_core.errors import ForecastSystemError
 from forecast_core.window import HOUR
@@ -40,17 +40,16 @@ def freshness(served: Served) -> Freshness:
     current, now = served.current, served.clock()
     if current.runs.is_empty():
         return Freshness.model_validate(dict.fromkeys(Freshness.model_fields))
-    view = current.views[newest_view(current.runs)]
+    view = current.views[current.newest]
     run, ingest = current.latest[view.version], current.ingests.get(view.version)
-    hours = run.frame["datetime_utc"]
     return Freshness.model_validate(
         {
             "feature_view_version": view.version,
             "dataset": view.dataset,
             "reference_datetime": run.reference,
             "forecasts_age_hours": _age(now, run.reference),
-            "first_forecast_hour": hours.min(),
-            "last_forecast_hour": hours.max(),
+            "first_forecast_hour": run.first_hour,
+            "last_forecast_hour": run.hour_texts[-1],
             "known_at": ingest and ingest.known_at,
             "newest_observation_hour": ingest and ingest.window.end - HOUR,
             "observations_age_hours": ingest and _age(now, ingest.window.end),
