@@ -130,9 +130,15 @@ bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="back
 
 .PHONY: bench-skill
 bench-skill: BENCH := $(DEV) run --no-sync python benchmarks/skill.py --referee "$(REFEREE)" --referee-python "$(or $(REFEREE_PYTHON),python3)"
-bench-skill: dev ## score forecasts of real data: DENMARK=FILE EIA=FILE REFEREE=SCRIPT REFEREE_PYTHON=PYTHON
-	@$(if $(DENMARK),$(BENCH) --data "$(DENMARK)" $(ARGS))
-	@$(if $(EIA),$(BENCH) --data "$(EIA)" --year 2023 --name eia-30-days --config '{"timezone": "America/Chicago"}' $(ARGS))
+bench-skill: PEERS := $(if $(PEERS_PYTHON),--peers-python "$(PEERS_PYTHON)" --peers mean-7-days course mstl-ets mlforecast-log mlforecast-log-diff24 skforecast)
+bench-skill: dev ## score forecasts: DENMARK=FILE EIA=FILE DEMO=1 REFEREE=SCRIPT REFEREE_PYTHON=PYTHON PEERS_PYTHON=PYTHON
+	@$(if $(DENMARK),$(BENCH) $(PEERS) --data "$(DENMARK)" $(ARGS))
+	@$(if $(EIA),$(BENCH) $(PEERS) --data "$(EIA)" --year 2023 --name eia-30-days --config '{"timezone": "America/Chicago"}' $(ARGS))
+	@$(if $(DEMO),$(BENCH) $(PEERS) --data demo --first 2024-03-28T06 --origins 7 --name demo $(ARGS))
+
+.PHONY: bench-cost
+bench-cost: dev ## CPU seconds and memory by the number of series: ARGS="--sizes 76x30 1000x90 10000x90" PEERS_PYTHON=PYTHON
+	@$(DEV) run --no-sync python benchmarks/cost.py $(if $(PEERS_PYTHON),--peers-python "$(PEERS_PYTHON)") $(ARGS)
 
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1

@@ -4,21 +4,25 @@
     .energy/venvs/dev/bin/python benchmarks/skill.py --data hourly_demand_2020_2023.parquet --year 2023 --name eia \
         --referee score_forecasts.py
 
-The Danish sample has daily origins from ``--first``. EIA-930 (the cleaned demand, without the series AEC and PSEI,
-which hold long runs of zeros) has 24 origins over ``--year``: the 8th and 23rd of each month, each seven hours later in
-the day than the one before. At most ``--days`` days of history are given.
+The Danish sample has daily origins from ``--first``, and so has the demo source (``--data demo``). EIA-930 (the cleaned
+demand, without the series AEC and PSEI, which hold long runs of zeros) has 24 origins over ``--year``: the 8th and 23rd
+of each month, each seven hours later in the day than the one before. At most ``--days`` days of history are given.
 
-For each origin the forecaster is evaluated, fitted and asked for 24 hours, all from the history up to it; the peers
-are the seasonal naive forecasts of 24 and 168 hours. Truth and forecasts are written in the long form that the referee
-reads (unique_id, ds, y; unique_id, cutoff, ds, yhat, q05 ... q95), the referee is run on them, and its figures are
-written with the cost, the commit and the machine to ``benchmarks/results/skill-<name>.json``.
+For each origin the forecaster is evaluated, fitted and asked for 24 hours, all from the history up to it, as training
+and batch prediction do it (``tests/test_replay.py`` holds the two against each other). ``--gap`` leaves hours between
+the last observation and the first forecast hour. Truth and forecasts are written in the long form that the referee
+reads (unique_id, ds, y; unique_id, cutoff, ds, yhat, q05 ... q95) and the referee is run on them. Its figures, those of
+``skill_measures.py``, the cost, the commit and the machine go to ``benchmarks/results/skill-<name>.json``, and a page
+for people to ``docs/skill.md``.
 
-With ``--peers`` other forecasters are scored beside ours (``peers/forecast.py``), in an environment of their own.
+With ``--peers`` other forecasters are scored beside ours (``peers/forecast.py``), in an environment of their own; what
+they forecast is kept in ``--peer-forecasts`` and used again when the same is asked of them.
 
 The referee needs pandas and pyarrow: give it an interpreter that has them with ``--referee-python``.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -32,17 +36,24 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import skill_measures
+import skill_page
 
-from forecast_core import forecaster
+from forecast_core import demo, forecaster
 from forecast_core.forecaster import DEFAULT, ForecasterConfig
-from forecast_core.schema import QUANTILES
+from forecast_core.schema import OBSERVATIONS, QUANTILES
 
 HOURS = 24
+ORIGINS = 5
+"""Origins that a model is evaluated on, as the training pipeline does."""
 LEFT_OUT = ("AEC", "PSEI")
+DEMO = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC))
 
 
 def read_observations(path: Path) -> pl.DataFrame:
-    """Return a file in the API's columns, or EIA-930's, as rows of ``schema.OBSERVATIONS``."""
+    """Return a file in the API's columns, or EIA-930's, or the demo source, as rows of ``schema.OBSERVATIONS``."""
+    if str(path) == "demo":
+        return demo.observations(*DEMO, known_at=DEMO[1] + timedelta(days=30)).select(OBSERVATIONS.names())
     file = pl.read_parquet(path)
     if "demand_mwh" in file.columns:
         return file.filter(~pl.col("series").cast(pl.String).is_in(LEFT_OUT)).select(
@@ -100,24 +111,22 @@ class Stopwatch:
 
 
 def run_origin(
-    history: pl.DataFrame, end: datetime, config: ForecasterConfig, threads: int, watch: Stopwatch
+    history: pl.DataFrame, end: datetime, config: ForecasterConfig, watch: Stopwatch, *, threads: int = 1, gap: int = 0
 ) -> dict[str, pl.DataFrame]:
-    """Return the forecasts of every method as of ``end``."""
-    evaluation = watch.timed(
-        "evaluate",
-        lambda: forecaster.evaluate(history, end=end, fh=HOURS, config=config, threads=threads, origins=5),
-    )
-    model = watch.timed(
-        "fit",
-        lambda: forecaster.fit(
-            history, end=end, fh=HOURS, config=config, threads=threads, calibration=evaluation.calibration
+    """Return the forecasts of every method from the observations before ``end``."""
+    _, model = watch.timed(
+        "evaluate_and_fit",
+        lambda: forecaster.evaluate_and_fit(
+            history, end=end, fh=HOURS, gap=gap, config=config, threads=threads, origins=ORIGINS
         ),
     )
-    forecast = watch.timed("predict", lambda: model.predict(history, end=end))
-    naive = {
-        f"naive{season}": forecaster.seasonal_naive(history, end=end, fh=HOURS, season=season) for season in (24, 168)
+    forecast, _ = watch.timed("predict", lambda: model.predict_and_explain(history, end=end))
+    return {"forecaster": forecast} | {
+        f"naive{season}": forecaster.seasonal_naive(history, end=end, fh=gap + HOURS, season=season).filter(
+            pl.col("datetime_utc") >= end + timedelta(hours=gap)
+        )
+        for season in (24, 168)
     }
-    return {name: forecast_long(rows, end) for name, rows in {"forecaster": forecast, **naive}.items()}
 
 
 def referee_figures(script: Path, python: str, truth: pl.DataFrame, forecasts: dict[str, pl.DataFrame]) -> Any:
@@ -136,19 +145,27 @@ def referee_figures(script: Path, python: str, truth: pl.DataFrame, forecasts: d
 
 
 def peer_forecasts(
-    name: str, python: Path, truth: pl.DataFrame, ends: list[datetime], days: int
+    name: str, python: Path, truth: pl.DataFrame, ends: list[datetime], days: int, kept: Path
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return a peer's forecasts and what it says of their cost; it runs in an environment of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        history, out = Path(folder, "history.parquet"), Path(folder, "forecasts.parquet")
+    """Return a peer's forecasts and what it says of their cost; it runs in an environment of its own.
+
+    Both are kept under what was asked, and not made again.
+    """
+    script = Path(__file__).parent / "peers" / "forecast.py"
+    cutoffs = [f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M}" for end in ends]
+    asked = [name, days, *cutoffs, script.read_text(encoding="utf-8"), int(truth.hash_rows(seed=1).sum())]
+    folder = kept / f"{name}-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}"
+    history, out, cost = (folder / file for file in ("history.parquet", "forecasts.parquet", "cost.json"))
+    if not cost.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         truth.write_parquet(history)
-        cutoffs = [f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M}" for end in ends]
-        script = Path(__file__).parent / "peers" / "forecast.py"
         command = [python, script, name, "--history", history, "--cutoffs", *cutoffs, "--days", str(days), "--out", out]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        history.unlink()
         if done.returncode != 0:
             raise SystemExit(f"the peer {name} failed with exit code {done.returncode}")
-        return pl.read_parquet(out), json.loads(done.stdout)
+        cost.write_text(done.stdout, encoding="utf-8")
+    return pl.read_parquet(out), json.loads(cost.read_text(encoding="utf-8"))
 
 
 def machine() -> dict[str, Any]:
@@ -167,7 +184,7 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     """Run the benchmark as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="parquet file in the API's columns")
+    parser.add_argument("--data", type=Path, required=True, help="parquet in the API's or EIA-930's columns, or demo")
     parser.add_argument("--referee", type=Path, required=True, help="scoring script")
     parser.add_argument("--referee-python", default=sys.executable, help="interpreter with pandas and pyarrow")
     parser.add_argument("--first", default="2023-01-15T15", help="first cutoff: last observed hour, UTC")
@@ -176,8 +193,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30, help="days of history given, at most")
     parser.add_argument("--peers", nargs="*", default=[], help="peers to score in the same run: see peers/forecast.py")
     parser.add_argument("--peers-python", type=Path, help="interpreter of `uv sync --project benchmarks/peers`")
+    parser.add_argument("--peer-forecasts", type=Path, default=Path(".energy/peers"), help="where theirs are kept")
+    parser.add_argument("--gap", type=int, default=0, help="hours between the last observation and the first forecast")
+    parser.add_argument("--page", type=Path, default=Path(__file__).parent.parent / "docs" / "skill.md")
     parser.add_argument("--config", type=json.loads, default={}, help="settings that differ from the default, as JSON")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="denmark", help="of the result file")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
@@ -186,34 +206,68 @@ def main() -> None:
 
     config = ForecasterConfig.from_dict({**DEFAULT.to_dict(), **args.config})
     observations = read_observations(args.data)
-    watch = Stopwatch()
-    parts = []
     ends = [cutoff + timedelta(hours=1) for cutoff in cutoffs(args.first, args.origins, args.year)]
-    for end in ends:
-        history = observations.filter(pl.col("datetime_utc").is_between(end - timedelta(days=args.days), end, "left"))
-        parts.append(run_origin(history, end, config, args.threads, watch))
-    forecasts = {name: pl.concat(part[name] for part in parts) for name in parts[0]}
+    ends = [end for end in ends if end + timedelta(hours=args.gap + HOURS - 1) <= last_hour(observations)]
+    watch = Stopwatch()
+    forecasts = own_forecasts(observations, ends, config, watch, args)
     truth = long_form(observations, y=pl.col("energy_consumption"))
     costs = {}
     for peer in args.peers:
-        forecasts[peer], costs[peer] = peer_forecasts(peer, args.peers_python, truth, ends, args.days)
+        forecasts[peer], costs[peer] = peer_forecasts(
+            peer, args.peers_python, truth, ends, args.days, args.peer_forecasts
+        )
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
     result = {
         "data": args.data.name,
         "first_cutoff": (ends[0] - timedelta(hours=1)).isoformat(),
         "origins": len(ends),
         "days_of_history": args.days,
+        "gap_hours": args.gap,
         "config": config.to_dict(),
         "figures": figures,
-        "wape_share_of_naive24": figures["forecaster"]["WAPE"] / figures["naive24"]["WAPE"],
+        "wape_share_of_naive24": {name: each["WAPE"] / figures["naive24"]["WAPE"] for name, each in figures.items()},
+        **comparison(truth, forecasts, figures),
         "seconds_per_origin": {name: seconds / len(ends) for name, seconds in watch.seconds.items()},
         "peers": costs,
         "machine": machine(),
     }
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f"skill-{args.name}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(result, indent=2) + f"\nwritten to {path}\n")
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    skill_page.write(args.out, args.page)
+    shown = {**result, "slices": "in the file"}
+    sys.stdout.write(json.dumps(shown, indent=2) + f"\nwritten to {path} and {args.page}\n")
+
+
+def last_hour(observations: pl.DataFrame) -> datetime:
+    """Return the newest hour of the data."""
+    newest: datetime = observations.select(pl.col("datetime_utc").max()).item()
+    return newest
+
+
+def own_forecasts(
+    observations: pl.DataFrame, ends: list[datetime], config: ForecasterConfig, watch: Stopwatch, args: Any
+) -> dict[str, pl.DataFrame]:
+    """Return our forecasts and the naive ones of all origins, in the referee's form."""
+    parts = []
+    for end in ends:
+        history = observations.filter(pl.col("datetime_utc").is_between(end - timedelta(days=args.days), end, "left"))
+        made = run_origin(history, end, config, watch, threads=args.threads, gap=args.gap)
+        parts.append({name: forecast_long(rows, end) for name, rows in made.items()})
+        sys.stderr.write(f"{end}: {watch.seconds}\n")
+    return {name: pl.concat(part[name] for part in parts) for name in parts[0]}
+
+
+def comparison(truth: pl.DataFrame, forecasts: dict[str, pl.DataFrame], figures: Any) -> dict[str, Any]:
+    """Return our errors by slices, those of the best peer beside them, and the difference to every peer."""
+    rows = skill_measures.errors(truth, forecasts)
+    peers = [name for name in forecasts if name != "forecaster"]
+    best = min(peers, key=lambda name: figures[name]["rMAE24"] + figures[name]["WAPE"] / figures["naive24"]["WAPE"])
+    return {
+        "best_peer": best,
+        "difference_to": {name: skill_measures.difference(rows["forecaster"], rows[name]) for name in peers},
+        "slices": {name: skill_measures.slices(rows[name]) for name in ("forecaster", best)},
+    }
 
 
 if __name__ == "__main__":
