@@ -9,13 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import polars as pl
 import psutil
 import pytest
 
+from forecast_core.alarms import CHECKS, Alarms
 from forecast_core.forecasts import ForecastArchive
 from forecast_core.settings import Settings
 from tests.conftest import Started
@@ -197,6 +200,47 @@ def test_maintenance_runs_beside_the_pipeline_and_leaves_every_forecast_as_it_wa
     assert after.join(before, on=after.columns, how="semi").height == before.height
 
 
+class Receiver(BaseHTTPRequestHandler):
+    """Takes the messages that are sent to it."""
+
+    messages: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Stay quiet."""
+
+
+def test_the_watch_sends_an_open_alarm_once_to_the_configured_address_and_logs_no_secret(stack: Stack) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    row = (now - timedelta(minutes=1), 1, "monitoring", "skill", "DK1/111", "notify", 2.5, 2.0, "much worse than naive")
+    overall = (*row[:4], "overall", "ok", 0.6, 1.0, "fine")
+    Alarms(settings_of(stack)).write(pl.DataFrame([row, overall], schema=CHECKS, orient="row"))
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"json://someone:hidden-word@127.0.0.1:{server.server_port}/hook"
+    connection = {"connection_id": "ml_pipeline_alarms", "conn_type": "generic", "password": address}
+    assert stack.api.post("/api/v2/connections", json=connection).is_success
+    try:
+        runs = []
+        for _ in range(2):
+            runs.append(trigger(stack, "ml_pipeline_watch", None))
+            assert wait(stack, "ml_pipeline_watch", runs[-1]) == "success"
+    finally:
+        stack.api.delete("/api/v2/connections/ml_pipeline_alarms")
+        server.shutdown()
+    texts = "".join(message["message"] for message in Receiver.messages)
+    assert texts.count("alarm: skill of DK1/111") == 1
+    states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline_watch", runs[1]).items()}
+    assert states == {"check": "success", "tell": "skipped", "record": "skipped"}
+    logs = "".join(path.read_text() for path in (stack.root / "airflow/logs/dag_id=ml_pipeline_watch").rglob("*.log"))
+    assert "alarm: skill of DK1/111" in logs
+    assert "hidden-word" not in logs
+
+
 @pytest.fixture(scope="session")
 def users_run(stack: Stack) -> tuple[str, datetime]:
     """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.
@@ -209,6 +253,8 @@ def users_run(stack: Stack) -> tuple[str, datetime]:
 
 @pytest.mark.usefixtures("users_run")
 def test_a_killed_task_is_retried_to_the_same_state(stack: Stack, tmp_path: Any) -> None:
+    # Its tasks run in the same environments, and are not to be killed in the others' stead.
+    assert stack.api.patch("/api/v2/dags/ml_pipeline_watch", json={"is_paused": True}).is_success
     reference = PAST + timedelta(days=100)
     run = trigger(stack, "ml_pipeline", reference)
     killed = []
@@ -271,7 +317,10 @@ def test_tuning_runs_behind_its_branch_and_training_takes_what_it_found(stack: S
     states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
     assert states.pop("branch_skip_hyperparameter_tuning") == "skipped"
     assert set(states.values()) == {"success"}
-    assert "sweep" in result(stack, run, "train_from_best_config", "config_source")
+    facts = str(result(stack, run, "train_from_best_config", "champion"))
+    # It has to prove itself on origins that the search did not see, unless it is the default.
+    assert "best_config from sweep" in facts
+    assert any(decision in facts for decision in ("promote", "keep", "unchallenged"))
 
 
 def test_a_failed_tuning_keeps_training_from_running_and_says_what_was_at_hand(stack: Stack) -> None:
@@ -286,6 +335,7 @@ def test_a_failed_tuning_keeps_training_from_running_and_says_what_was_at_hand(s
     assert states["run_hyperparameter_tuning"] == "failed"
     assert states["train_from_best_config"] == "upstream_failed"
     log = task_log(stack, run, "run_hyperparameter_tuning")
+    assert "alarm: run_hyperparameter_tuning of ml_pipeline failed at reference" in log
     for fact in ("series=76", "feature_view_version=", "training_dataset_version="):
         assert fact in log
 
