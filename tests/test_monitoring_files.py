@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import yaml
 
@@ -26,6 +27,14 @@ def test_every_gauge_of_the_dashboard_is_documented_and_every_panel_asks_for_one
     places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
     assert len(set(places)) == len(places)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in dashboard["panels"])
+
+
+def test_the_api_shows_every_gauge_that_is_documented() -> None:
+    source = "\n".join(path.read_text() for path in Path(REPOSITORY, "app-api", "src").rglob("*.py"))
+    for name in gauges("\n".join(DOCUMENTED)):
+        part = name.removeprefix("ml_pipeline_").removesuffix("_timestamp_seconds")
+        part = "check_" if part in ("check_value", "check_threshold") else part
+        assert re.search(rf'["\']{part}', source), name
 
 
 def test_the_alerting_rules_are_read_by_the_scrape_configuration_and_use_gauges_that_there_are() -> None:

@@ -177,8 +177,8 @@ def ml_pipeline() -> None:
     def branch(should_run: str, run_type: str, view: dict) -> str:
         asked = should_run.strip().lower() in {"true", "1", "yes"}
         # An alarm is about now. In a backfill it would depend on the order of the runs, and so would the forecasts.
-        alarmed = view["tuning_is_due"] and run_type != "backfill"
-        wanted = asked or alarmed
+        alarmed = view.get("tuning_is_due") and run_type != "backfill"
+        wanted = asked or bool(alarmed)
         logging.getLogger(__name__).info("asked for by the Variable: %s, by an alarm: %s", asked, alarmed)
         return "branch_run_hyperparameter_tuning" if wanted else "branch_skip_hyperparameter_tuning"
 

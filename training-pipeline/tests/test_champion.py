@@ -217,14 +217,15 @@ def test_of_challengers_that_are_worse_by_the_margin_few_get_through() -> None:
         chance = np.random.default_rng(seed)
         champion = rows(1.0, series=12, seed=seed)
         # Worse by the margin on average, and by another share on each day and in each series.
-        day = {each: 1 + margin + chance.normal() * 0.03 for each in champion["origin"].unique()}
-        kind = {each: chance.normal() * 0.05 for each in champion["consumer_type"].unique()}
+        day = {each: 1 + margin + chance.normal() * 0.06 for each in champion["origin"].unique()}
+        kind = {each: chance.normal() * 0.02 for each in champion["consumer_type"].unique()}
         factor = pl.col("origin").replace_strict(day, return_dtype=pl.Float64) + pl.col("consumer_type").replace_strict(
             kind, return_dtype=pl.Float64
         )
         challenger = champion.with_columns(forecast=100 + factor * (pl.col("forecast") - 100))
         passed += compare(champion, challenger).is_not_worse(margin)
-    assert passed <= 0.12 * runs
+    # Five origins are few, so more than the nominal 5 of 100 do; drawn by series alone, 43 would.
+    assert passed <= 20
 
 
 def test_a_backtest_is_what_the_model_forecast_from_what_was_known_at_each_origin() -> None:
