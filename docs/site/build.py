@@ -47,7 +47,7 @@ def settings_page() -> str:
 
 
 def _default(value: Any) -> str:
-    return "" if value in (None, "") else f"`{value}`"
+    return "" if value in (None, "", ()) else f"`{value}`"
 
 
 def _of_stack() -> Iterator[tuple[str, str, str]]:
@@ -133,7 +133,8 @@ def main(folder: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
     gather(folder / "source")
-    shutil.copy(SITE / "mkdocs.yml", folder)
+    for name in ("mkdocs.yml", "examples.py"):
+        shutil.copy(SITE / name, folder)
     zensical = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", str(folder / "mkdocs.yml")]
     done = subprocess.run(zensical, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

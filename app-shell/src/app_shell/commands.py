@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Forecasts of hourly electricity consumption: make them, look at them, see where they come from.",
     epilog="Exit codes: 0 done; 1 what was asked for or given is wrong, or a check failed; 2 wrong usage; "
-    "3 something cannot be reached now, try again; 130 interrupted. Settings: ML_PIPELINE_… (docs/settings.md).",
+    "3 something cannot be reached now, try again; 130 interrupted. Settings: ML_PIPELINE_…, as in .env.default.",
 )
 
 

@@ -112,7 +112,7 @@ def from_environment(kind: Callable[[], S]) -> S:
         first = error.errors()[0]
         name = "ML_PIPELINE_" + "_".join(map(str, first["loc"])).upper()
         raise InvalidArgument(
-            f"{name} is {first['input']!r}, but: {first['msg']}; docs/settings.md lists all settings", setting=name
+            f"{name} is {first['input']!r}, but: {first['msg']}; see .env.default", setting=name
         ) from error
 
 
