@@ -37,8 +37,8 @@ def test_plot_and_table_fit_the_terminal(energy: Any, width: int) -> None:
     assert "DK1 / 121" in text
     assert "▒" in text
     # One line per hour, in UTC and in Danish time, which was an hour ahead until 1:00 UTC of the next day.
-    assert any(line.startswith("2024-03-30 23:00") and "00:00" in line for line in lines)
-    assert any(line.startswith("2024-03-31 01:00") and "03:00" in line for line in lines)
+    assert any(line.startswith("03-30 23:00") and "00:00" in line for line in lines)
+    assert any(line.startswith("03-31 01:00") and "03:00" in line for line in lines)
 
 
 def test_what_came_since_stands_beside_the_forecast(energy_copy: Any, source: str) -> None:
@@ -46,7 +46,7 @@ def test_what_came_since_stands_beside_the_forecast(energy_copy: Any, source: st
     energy_copy("run", "--url", source, "--delay", "0", "--export", "16", "--reference", f"{later:%Y-%m-%dT%H:%M}")
     old = energy_copy("forecast", "DK1", "121", "--reference", "2024-03-31T05:00", now=later)
     assert "what came" in old.stdout
-    assert "came" in old.stdout
+    assert max(map(len, old.stdout.splitlines())) <= 80
     new = json.loads(energy_copy("forecast", "DK1", "121", "--json", now=later).stdout)
     assert new["reference_datetime"] == "2024-03-31 08:00"
 

@@ -131,3 +131,25 @@ def test_lineage_made_again_is_the_same_and_an_altered_archive_is_not(energy_cop
     shutil.rmtree(Path(energy_copy.variables["ML_PIPELINE_ROOT_DIR"]) / "store" / "training_dataset_files")
     gone = energy_copy("lineage", "DK1", "121", "--recreate", code=1)
     assert "made again: DIFFERENT" in gone.stdout
+
+
+def test_models_are_listed_with_their_skill_and_the_default_is_champion_at_first(energy: Any) -> None:
+    [version] = json.loads(energy("models", "--json").stdout)["versions"]
+    assert (version["version"], version["configuration"]) == (1, "default")
+    assert 0 < version["wape"] < version["naive_wape"]
+    assert "the shipped default" in energy("models").stdout
+
+
+def test_a_person_promotes_and_rolls_back_and_the_reason_is_kept(energy_copy: Any) -> None:
+    said = energy_copy("promote", "1", "--reason", "steadier at night").stdout
+    assert "champion: model version 1" in said
+    assert "steadier at night" in energy_copy("models", width=120).stdout
+    back = json.loads(energy_copy("rollback", "--json", now=REFERENCE + timedelta(hours=1)).stdout)
+    assert (back["action"], back["source"], back["by"]) == ("rollback", "default", "person")
+    assert json.loads(energy_copy("models", "--json").stdout)["champion"] is None
+
+
+def test_what_cannot_be_promoted_or_rolled_back_says_why(energy: Any, empty: Any) -> None:
+    assert "there is no model version 9; registered: 1" in energy("promote", "9", code=1).stderr
+    assert "the shipped default" in energy("rollback", code=1).stderr
+    assert "`energy run` trains one" in empty("models").stdout

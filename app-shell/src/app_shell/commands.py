@@ -37,6 +37,10 @@ def run(
             metavar="WHERE", help="last_observation: the hours after the data; reference_time: those to come."
         ),
     ] = "last_observation",
+    retrain: Annotated[
+        str | None,
+        typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
+    ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search a better configuration before training.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
     _json: AsJson = False,
@@ -49,7 +53,17 @@ def run(
     log_to_stderr(verbose=verbose)
     shell, settings = shell_of(context), read_settings()
     at = floor_hour(shell.now) if reference is None else moment("reference", reference)
-    request = running.Request(at, delay, export, url, feature_group_version, forecast_from, tune)
+    request = running.Request(
+        reference=at,
+        days_delay=delay,
+        days_export=export,
+        url=url,
+        feature_group_version=feature_group_version,
+        forecast_from=forecast_from,
+        retrain=retrain,
+        tune=tune,
+        alarms_tune=reference is None,
+    )
     shell.show(running.run(request, settings, running.progress()), running.summary)
 
 
@@ -104,8 +118,6 @@ def lineage(
     _json: AsJson = False,
 ) -> None:
     """Show what a forecast was made from: model, configuration, training dataset, observations, source and code."""
-    from rich.text import Text
-
     from app_shell.forecast import find_run, forecasts_of
     from batch_prediction_pipeline import lineage as way_back
     from forecast_core.arguments import moment
@@ -121,7 +133,7 @@ def lineage(
         recreate=recreate,
         settings=settings,
     )
-    shell.show(found, lambda facts: Text(way_back.as_text(facts).rstrip()))
+    shell.show(found, lambda facts: way_back.as_text(facts).rstrip())
     if not way_back.is_same(found):
         raise typer.Exit(WRONG)
 
@@ -145,3 +157,54 @@ def doctor(context: typer.Context, _json: AsJson = False) -> None:
     shell_of(context).show(found, checks.drawn)
     if not checks.is_sound(found):
         raise typer.Exit(WRONG)
+
+
+@app.command()
+def models(
+    context: typer.Context,
+    last: Annotated[int, typer.Option(metavar="N", min=1, help="How many of the newest versions.")] = 10,
+    _json: AsJson = False,
+) -> None:
+    """Show the model versions with their skill, the champion, and what was decided about it."""
+    from app_shell import models as registry
+
+    shell_of(context).show(registry.overview(read_settings(), last=last), registry.drawn)
+
+
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    model_version: Annotated[int, typer.Argument(metavar="VERSION", help="As `energy models` lists it.")],
+    reason: Reason = "by hand",
+    _json: AsJson = False,
+) -> None:
+    """Make the recipe of a model version the champion from now on, whatever a test says."""
+    from app_shell import models as registry
+    from training_pipeline import promotion
+
+    shell = shell_of(context)
+    decision = promotion.promote(model_version, reference_datetime=shell.now, reason=reason, settings=read_settings())
+    shell.show(decision, registry.decided)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    feature_view_version: Annotated[
+        int | None, typer.Option(metavar="N", help="Whose champion.", show_default="the newest training dataset's")
+    ] = None,
+    reason: Reason = "by hand",
+    _json: AsJson = False,
+) -> None:
+    """Make the champion before the present one the champion again, from now on."""
+    from app_shell import models as registry
+    from training_pipeline import promotion
+
+    shell = shell_of(context)
+    decision = promotion.rollback(
+        feature_view_version, reference_datetime=shell.now, reason=reason, settings=read_settings()
+    )
+    shell.show(decision, registry.decided)

@@ -21,6 +21,8 @@ from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
 _INSTANT: Final = timedelta(microseconds=1)
 _LOCAL: Final = ZoneInfo("Europe/Copenhagen")
 _NAMED: Final = 12
+_LARGE: Final = 1_000_000
+"""From this many kWh on, a table is in MWh, to fit a terminal."""
 
 
 def of_series(
@@ -143,7 +145,7 @@ def _plot(facts: dict[str, Any]) -> Plot:
     observed = {_time(row): row["energy_consumption"] for row in facts["observations"]}
     before = {hour: value for hour, value in observed.items() if hour < begins}
     since = {hour: value for hour, value in observed.items() if hour >= begins}
-    lines = [Line("observed", before, ""), Line("forecast", _values(rows, "energy_consumption"), "bold blue")]
+    lines = [Line("observed", before, ""), Line("forecast", _values(rows, "energy_consumption"), "bold bright_blue")]
     if since:
         lines.insert(1, Line("what came", since, "yellow"))
     bands = [
@@ -164,15 +166,22 @@ def _time(row: dict[str, Any]) -> datetime:
 def _table(facts: dict[str, Any]) -> Table:
     observed = {row["datetime_utc"]: row["energy_consumption"] for row in facts["observations"]}
     came = any(row["datetime_utc"] in observed for row in facts["forecasts"])
-    table = Table("hour (UTC)", "Denmark", box=box.SIMPLE, pad_edge=False, show_edge=False)
-    for heading in ("from 90 %", "80 %", facts["unit"], "80 %", "to 90 %", *(["came"] if came else [])):
-        table.add_column(heading, justify="right", style="bold" if heading == facts["unit"] else None)
+    large = max(row["q95"] for row in facts["forecasts"]) >= _LARGE
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), caption_justify="left")
+    for heading in ("hour (UTC)", "Danish"):
+        table.add_column(heading)
+    for heading in ("5 %", "10 %", "forecast", "90 %", "95 %", *(["came"] if came else [])):
+        table.add_column(heading, justify="right", style="bold" if heading == "forecast" else None)
     for row in facts["forecasts"]:
         numbers = [row[name] for name in ("q05", "q10", "energy_consumption", "q90", "q95")]
         last = [observed.get(row["datetime_utc"])] if came else []
-        local = _time(row).astimezone(_LOCAL)
-        shown = ["" if number is None else f"{number:,.0f}" for number in [*numbers, *last]]
-        table.add_row(row["datetime_utc"], f"{local:%H:%M}", *shown)
-    if facts["forecasts"][0]["quality"] != "model":
-        table.caption = f"quality: {facts['forecasts'][0]['quality']}"
+        hour = _time(row)
+        shown = [_number(number, large=large) for number in [*numbers, *last]]
+        table.add_row(f"{hour:%m-%d %H:%M}", f"{hour.astimezone(_LOCAL):%H:%M}", *shown)
+    qualities = dict.fromkeys(row["quality"] for row in facts["forecasts"] if row["quality"] != "model")
+    table.caption = "; ".join(["MWh" if large else facts["unit"], *(f"quality: {each}" for each in qualities)])
     return table
+
+
+def _number(kwh: float | None, *, large: bool) -> str:
+    return "" if kwh is None else f"{kwh / 1000:,.1f}" if large else f"{kwh:,.0f}"

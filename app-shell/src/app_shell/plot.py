@@ -69,11 +69,11 @@ class Plot:
         legend = Text(" " * indent)
         for line in self.lines:
             legend.append("⠤⠤ ", line.style)
-            legend.append(f"{line.name}   ")
+            legend.append(f"{line.name}  ")
         for band in reversed(self.bands):
             legend.append(f"{band.shade * 2} ", "blue")
-            legend.append(f"{band.name}   ")
-        legend.append(f"{self.unit}, hours in UTC", "dim")
+            legend.append(f"{band.name}  ")
+        legend.append(f"{self.unit}, UTC", "dim")
         return legend
 
 

@@ -42,7 +42,9 @@ class Shell:
             return
         from rich.console import Console
 
-        Console(highlight=False).print(render(result))
+        drawn = render(result)
+        # Plain text is not wrapped: it has hashes and paths that people copy.
+        Console(highlight=False, markup=False).print(drawn, soft_wrap=isinstance(drawn, str))
 
     def fail(self, error: ForecastSystemError) -> int:
         """Print an error as one line on stderr (with ``--json``, as an object); return the exit code."""

@@ -26,7 +26,10 @@ class Request:
     url: str
     feature_group_version: int
     forecast_from: str
+    retrain: str | None
     tune: bool
+    alarms_tune: bool
+    """Whether an alarm has it tune, too: an alarm is about now, so not in a run of a past hour."""
 
 
 def run(request: Request, settings: Settings, step: Callable[[str], Any]) -> dict[str, Result]:
@@ -49,13 +52,13 @@ def run(request: Request, settings: Settings, step: Callable[[str], Any]) -> dic
     with step("create_feature_view"):
         view = steps.create_feature_view(features, settings)
     tuned: dict[str, Result] = {}
-    if request.tune:
+    if request.tune or (request.alarms_tune and view["tuning_is_due"]):
         with step("run_hyperparameter_tuning"):
             tuned["run_hyperparameter_tuning"] = steps.run_hyperparameter_tuning(view, request.forecast_from, settings)
         with step("upload_best_config"):
             tuned["upload_best_config"] = steps.upload_best_config(tuned["run_hyperparameter_tuning"], settings)
     with step("train_from_best_config"):
-        model = steps.train_from_best_config(view, request.forecast_from, settings)
+        model = steps.train_from_best_config(view, request.forecast_from, request.retrain, settings)
     with step("compute_monitoring"):
         monitoring = steps.compute_monitoring(features, view, settings)
     with step("batch_predict"):

@@ -34,10 +34,11 @@ def run_feature_pipeline(
 
 
 def create_feature_view(features: Result, settings: Settings) -> Result:
-    """Give the window a training dataset."""
+    """Give the window a training dataset, and say whether an alarm asks for tuning."""
     from feature_pipeline import feature_view
+    from forecast_core.alarms import tuning_is_due
 
-    return feature_view.create(
+    view = feature_view.create(
         feature_group_version=features["feature_group_version"],
         start_datetime=features["export_datetime_utc_start"],
         end_datetime=features["export_datetime_utc_end"],
@@ -45,6 +46,12 @@ def create_feature_view(features: Result, settings: Settings) -> Result:
         reference_datetime=features["reference_datetime"],
         settings=settings,
     )
+    due = tuning_is_due(
+        settings,
+        feature_view_version=view["feature_view_version"],
+        reference_datetime=features["reference_datetime"],
+    )
+    return {**view, "tuning_is_due": due}
 
 
 def run_hyperparameter_tuning(view: Result, forecast_from: str, settings: Settings) -> Result:
@@ -68,7 +75,7 @@ def upload_best_config(tuning: Result, settings: Settings) -> Result:
     return best_config.upload(sweep_id=tuning["sweep_id"], settings=settings)
 
 
-def train_from_best_config(view: Result, forecast_from: str, settings: Settings) -> Result:
+def train_from_best_config(view: Result, forecast_from: str, retrain: str | None, settings: Settings) -> Result:
     """Train and register a model version."""
     from training_pipeline import train
 
@@ -78,6 +85,7 @@ def train_from_best_config(view: Result, forecast_from: str, settings: Settings)
         training_dataset_version=view["training_dataset_version"],
         reference_datetime=view["reference_datetime"],
         forecast_from=forecast_from,
+        retrain=retrain or None,
         settings=settings,
     )
 
