@@ -147,7 +147,7 @@ def _tracking(settings: Settings) -> Check:
     from forecast_core.tracking.database import shown
 
     count = len(tracking.find_model_versions(settings))
-    return Check("tracking database", "ok", f"{shown(settings)}: {count} model versions")
+    return Check("tracking database", "ok", f"{count} model versions in {shown(settings)}")
 
 
 def _forecasts(settings: Settings) -> Check:
@@ -215,7 +215,7 @@ def drawn(checks: list[dict[str, Any]]) -> Table:
     table.add_column()
     for each in checks:
         mark, style = marks[each["state"]]
-        text = Text(each["found"], "dim" if each["state"] == "skipped" else "")
+        text = Text(each["found"], "dim" if each["state"] == "skipped" else "", overflow="fold")
         if each["advice"]:
             text.append(f"\n{each['advice']}", "italic")
         table.add_row(Text(mark, style), Text(each["name"], "bold"), text)

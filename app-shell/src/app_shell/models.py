@@ -51,7 +51,7 @@ def drawn(facts: dict[str, Any]) -> Group:
     for each in facts["versions"]:
         skill = [each[name] for name in ("wape", "naive_wape", "rmae24")]
         texts = ["" if value is None else f"{value:.4f}" for value in skill]
-        dataset = f"{each['training_dataset_version']} of view {each['feature_view_version']}"
+        dataset = f"{each['training_dataset_version']}, view {each['feature_view_version']}"
         table.add_row(str(each["version"]), each["reference_datetime"], dataset, each["configuration"], *texts)
     lines = [Text.assemble(("Champion  ", "bold"), _champion(facts["champion"]))]
     lines += [Text(f"          {_decision(each)}", "dim") for each in facts["decisions"]]
