@@ -147,7 +147,9 @@ def test_an_archive_on_s3_is_written_maintained_and_read(settings: Settings) -> 
 
 
 def metrics(reference: datetime) -> pl.DataFrame:
-    return pl.DataFrame([(reference, 1, "overall", None, None, None, "wape", 0.5, 3)], schema=METRICS, orient="row")
+    return pl.DataFrame(
+        [(reference, 1, "overall", None, None, None, None, 7, "wape", 0.5, 3)], schema=METRICS, orient="row"
+    )
 
 
 def test_a_store_that_cannot_hold_commits_apart_is_not_written(settings: Settings) -> None:
