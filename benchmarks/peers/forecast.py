@@ -151,12 +151,20 @@ def main() -> int:
         if options.days:
             seen = seen[seen["ds"] > cutoff - pd.Timedelta(days=options.days)]
         begun = _cpu()
-        parts.append(PEERS[options.peer](seen.reset_index(drop=True)).assign(cutoff=cutoff))
+        parts.append(PEERS[options.peer](_without_gaps(seen)).assign(cutoff=cutoff))
         seconds.append(round(_cpu() - begun, 2))
         sys.stderr.write(f"{options.peer} at {cutoff}: {seconds[-1]} CPU seconds\n")
     pd.concat(parts, ignore_index=True).to_parquet(options.out, index=False)
     sys.stdout.write(json.dumps({"peer": options.peer, "cpu_seconds": seconds}) + "\n")
     return 0
+
+
+def _without_gaps(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return the history with missing hours filled by the hour before: some peers refuse gaps."""
+    wide = seen.pivot(index="ds", columns="unique_id", values="y").asfreq("h")
+    if not wide.isna().to_numpy().any():
+        return seen.reset_index(drop=True)
+    return wide.ffill().bfill().melt(ignore_index=False, value_name="y").reset_index()[["unique_id", "ds", "y"]]
 
 
 def _cpu() -> float:
