@@ -196,3 +196,40 @@ def test_the_examples_in_the_docstrings_run(module):
     result = doctest.testmod(module)
     assert result.attempted >= 1
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(("gap", "quality"), [(24, "model"), (360, "fallback: observations end 360 hours before")])
+def test_after_a_gap_the_hours_from_there_on_are_forecast(gap, quality):
+    rows = history(days=30, series=3)
+    evaluation, model = forecaster.evaluate_and_fit(rows, end=END, fh=24, gap=gap, config=QUICK, threads=1, origins=3)
+    assert evaluation.metrics["origins"] == 3
+    assert evaluation.metrics["wape_ratio"] < 1.2
+    forecast = model.predict(rows, end=END)
+    first = END + timedelta(hours=gap)
+    assert (forecast["datetime_utc"].min(), forecast["datetime_utc"].max()) == (first, first + timedelta(hours=23))
+    assert forecast.height == 3 * 24
+    assert forecast["quality"].unique().to_list() == [quality]
+    came = demo.observations(first, first + timedelta(hours=24), known_at=first + timedelta(days=30))
+    both = forecast.join(came, on=KEY, suffix="_came")
+    assert both.height == 72
+    error = (both["energy_consumption"] - both["energy_consumption_came"]).abs().sum()
+    assert error / both["energy_consumption_came"].sum() < 0.2
+
+
+def test_a_distant_forecast_repeats_a_pattern_of_weeks_that_repeats():
+    hours = pl.datetime_range(END - timedelta(days=28), END - timedelta(hours=1), "1h", time_unit="us", eager=True)
+    local = hours.dt.convert_time_zone("Europe/Copenhagen")
+    value = 100.0 + local.dt.hour().cast(pl.Float64) - 30.0 * (local.dt.weekday() > 5).cast(pl.Float64)
+    rows = pl.DataFrame({"area": "DK1", "consumer_type": "a", "datetime_utc": hours, "energy_consumption": value})
+    first = END + timedelta(hours=360)
+    forecast = forecaster.fit(rows, end=END, gap=360, config=QUICK).predict(rows, end=END)
+    to_come = forecast["datetime_utc"].dt.convert_time_zone("Europe/Copenhagen")
+    expected = 100.0 + to_come.dt.hour().cast(pl.Float64) - 30.0 * (to_come.dt.weekday() > 5).cast(pl.Float64)
+    assert forecast["datetime_utc"].min() == first
+    assert forecast["energy_consumption"].to_numpy() == pytest.approx(expected.to_numpy(), rel=0.08)
+
+
+@pytest.mark.parametrize("gap", [-1, 1465, True])
+def test_a_gap_out_of_range_is_a_named_error(data, gap):
+    with pytest.raises(InvalidArgument, match="gap must be from 0 to 1464 hours"):
+        forecaster.fit(data, end=END, gap=gap, config=QUICK)

@@ -196,3 +196,19 @@ def test_the_panel_ends_at_the_end_whatever_is_missing_there(sound):
     panel = from_observations(late, end=END, fh=24, days=90, timezone="Europe/Copenhagen")
     assert panel.end == END
     assert np.isnan(panel.values[-50:]).all()
+
+
+def test_twenty_thousand_series_of_four_days_are_forecast_by_their_fallback():
+    hours = pl.datetime_range(END - timedelta(days=4), END - timedelta(hours=1), "1h", time_unit="us", eager=True)
+    keys = pl.DataFrame({"area": "DK1", "consumer_type": [str(number) for number in range(20_000)]})
+    shape = 2 + np.sin(2 * np.pi * np.arange(96) / 24)
+    size = np.arange(1, 20_001)
+    rows = keys.join(hours.alias("datetime_utc").to_frame(), how="cross", maintain_order="left_right")
+    rows = rows.with_columns(energy_consumption=pl.Series(np.outer(size, shape).ravel()))
+    model = forecaster.fit(rows, end=END, config=QUICK, calibration=forecaster.Calibration())
+    forecast = model.predict(rows, end=END)
+    assert forecast.height == 20_000 * 24
+    assert qualities(forecast) == ["fallback: the model needs 10 days of history"]
+    expected = np.outer(size, shape[:24]).ravel()
+    of_size = forecast.sort(pl.col("consumer_type").cast(pl.Int64), "datetime_utc")["energy_consumption"]
+    assert of_size.to_numpy() == pytest.approx(expected, rel=1e-3)

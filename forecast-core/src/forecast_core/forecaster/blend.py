@@ -66,7 +66,7 @@ def some_series(panel: Panel) -> Panel:
 def member_parts(
     panel: Panel, filled: FloatArray, features: Block, members: Members, config: ForecasterConfig
 ) -> dict[str, FloatArray]:
-    """Return what each member adds to the forecast [lead, series] in kWh; without any, the expected."""
+    """Return what each member adds to the forecast [lead, series] in kWh."""
     fh, rest = len(features.base), 1 - config.trees_weight
     parts: dict[str, tuple[float, FloatArray]] = {}
     if members.trees is not None:
@@ -78,7 +78,6 @@ def member_parts(
         parts["autoregression"] = rest * SHARES["autoregression"], changes
         parts["smoothing"] = rest * SHARES["smoothing"], smoothing.forecast(panel, filled, fh=fh)
     ceiling = CEILING * np.nan_to_num(filled[-336:]).max(axis=0, initial=0.0)
-    parts = parts or {"expected": (1.0, features.base * features.level)}
     return {name: weight * np.clip(values, 0.0, ceiling) for name, (weight, values) in parts.items()}
 
 

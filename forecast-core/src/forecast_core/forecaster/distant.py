@@ -14,7 +14,7 @@ FROM: Final = WEEK
 
 WEEKS: Final = 4
 DAY_DECAY: Final = 0.97
-OTHER_DAY_WEIGHT: Final = 0.1
+OTHER_DAY_WEIGHT: Final = 0.03
 
 
 def pattern(panel: Panel, filled: FloatArray, *, gap: int, fh: int, origin: int | None = None) -> FloatArray:

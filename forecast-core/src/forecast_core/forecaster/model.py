@@ -76,6 +76,8 @@ def _modelled(
     if gap + fh > distant.FROM:
         path = distant.pattern(panel, filled, gap=gap, fh=fh)
         return f"observations end {gap} hours before", {"pattern": path}, dict
+    if members.none:
+        return f"the model needs {LEAST_DAYS} days of history", {"none": np.zeros((fh, len(panel.series)))}, dict
     recent = panel.until(panel.hours, WINDOW_DAYS)
     filled = filled[-recent.hours :]
     paths = expected(recent, filled, fh=gap + fh, origins=2).values
@@ -89,9 +91,8 @@ def _modelled(
         alike=others,
         config=config,
     )
-    why = f"the model needs {LEAST_DAYS} days of history" if members.none else None
     return (
-        why,
+        None,
         {name: part[gap:] for name, part in member_parts(recent, filled, inputs, members, config).items()},
         lambda: {name: part[gap:] for name, part in feature_parts(inputs, members, config).items()},
     )
