@@ -34,6 +34,14 @@ def gather(folder: Path) -> None:
     (folder / "changelog.md").write_text((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"), encoding="utf-8")
 
 
+def configuration() -> str:
+    """Return the site's configuration, with the pages that it does not name added to the topics."""
+    text = (SITE / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [page.name for page in sorted((REPOSITORY / "docs").glob("*.md"))]
+    added = "".join(f"      - {name}\n" for name in pages if not re.search(rf" {re.escape(name)}$", text, re.MULTILINE))
+    return text.replace("  - Reference:\n", f"{added}  - Reference:\n", 1)
+
+
 def settings_page() -> str:
     """Return the page of all settings: those of the wheels by their model, those of the stack by ``.env.default``."""
     fields = Settings.model_fields.items()
@@ -133,8 +141,8 @@ def main(folder: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
     gather(folder / "source")
-    for name in ("mkdocs.yml", "examples.py"):
-        shutil.copy(SITE / name, folder)
+    shutil.copy(SITE / "examples.py", folder)
+    (folder / "mkdocs.yml").write_text(configuration(), encoding="utf-8")
     zensical = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", str(folder / "mkdocs.yml")]
     done = subprocess.run(zensical, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
