@@ -1,0 +1,1 @@
+"""Web pages of the energy forecasts; everything on them comes from the HTTP API."""

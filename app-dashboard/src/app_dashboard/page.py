@@ -1,0 +1,155 @@
+"""What all pages share: the API, the user's choices, and how a page says that something is missing."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import altair as alt
+import polars as pl
+import streamlit as st
+
+from app_dashboard.client import ApiProblem, Client, Parameter
+from app_dashboard.display import DECIMALS, PER_KWH, ZONES, Display
+from app_dashboard.settings import Settings
+
+UNAUTHORISED: Final = (401, 403)
+NOT_FOUND: Final = 404
+SERVER_FAULTS: Final = 500
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """Return the settings of this server."""
+    return Settings.of(os.environ)
+
+
+@st.cache_resource(show_spinner=False)
+def _client() -> Client:
+    found = settings()
+    try:
+        return Client(found.api_url, key=found.api_key())
+    except OSError as error:
+        raise ApiProblem(
+            f"The API key cannot be read: {error}. ML_PIPELINE_API_KEY_FILE must name a file with the key."
+        ) from None
+
+
+def json(path: str, **parameters: Parameter) -> dict[str, Any]:
+    """Return an answer of the API about the chosen dataset."""
+    return _client().json(path, **parameters)
+
+
+def frame(path: str, **parameters: Parameter) -> pl.DataFrame:
+    """Return a table of the API about the chosen dataset."""
+    return _client().frame(path, **parameters)
+
+
+def view() -> int | None:
+    """Return the feature view that the user chose, or None: that of the newest run."""
+    chosen = st.session_state.get("view")
+    return int(chosen) if chosen is not None else None
+
+
+def display() -> Display:
+    """Return how the user wants values shown."""
+    zone = ZONES[st.session_state.get("time") or "Danish time"]
+    return Display(zone=zone, unit=st.session_state.get("unit") or "kWh", dark=st.context.theme.type == "dark")
+
+
+def choices() -> None:
+    """Show the choices that hold for all pages."""
+    with st.sidebar:
+        st.segmented_control("Time", list(ZONES), default="Danish time", key="time", bind="query-params", required=True)
+        st.segmented_control("Unit", list(PER_KWH), default="kWh", key="unit", bind="query-params", required=True)
+
+
+def title(text: str, about: str) -> None:
+    """Begin a page."""
+    st.title(text, anchor=False)
+    st.caption(about)
+
+
+def chart(drawn: alt.TopLevelMixin, *, alternative: str, key: str | None = None) -> None:
+    """Show a chart in the width of the page; ``alternative`` says it to those who cannot see it."""
+    st.altair_chart(drawn, width="stretch", alt=alternative, key=key)  # type: ignore[arg-type]
+
+
+@contextmanager
+def problems_shown() -> Iterator[None]:
+    """Show, in place of the rest, what the API could not give, and what to do."""
+    try:
+        yield
+    except ApiProblem as problem:
+        _show(problem)
+
+
+def _show(problem: ApiProblem) -> None:
+    if problem.status is None:
+        st.error(f"**{problem.message}**", icon=":material/cloud_off:")
+        st.markdown(
+            "Start it with `make run` (or `make up`), or set `ML_PIPELINE_API_URL` to where it is and start the dashboard again."
+        )
+    elif problem.status in UNAUTHORISED:
+        st.error(f"**The API asks for a key.** {problem.message}", icon=":material/key:")
+        st.markdown("Put the key in a file and set `ML_PIPELINE_API_KEY_FILE` to its path.")
+    elif problem.status == NOT_FOUND:
+        st.info(problem.message, icon=":material/hourglass_empty:")
+        st.markdown(
+            "Without any run yet: `make run` starts one, and the first forecasts are here about a minute later."
+        )
+    elif problem.status >= SERVER_FAULTS:
+        st.error(f"**The API has a problem.** {problem.message}", icon=":material/error:")
+        st.markdown("Try again in a few seconds; if it stays, the API's log says why (`.energy/logs/api.log`).")
+    else:
+        st.warning(problem.message, icon=":material/warning:")
+    st.button("Try again", icon=":material/refresh:")
+
+
+def chosen_series() -> tuple[str, str] | None:
+    """Let the user choose a series by area and consumer type; return it, or None if there is none.
+
+    The choice is in the address of the page, so that it can be linked to, and stays on other pages.
+    """
+    items = json("/series", limit=1000, feature_view_version=view())["items"]
+    names = {(each["area"], each["consumer_type"]): series_name(each) for each in items}
+    areas = sorted({area for area, _ in names})
+    if not areas:
+        st.info("The newest run has no series: see the page Data for what came.", icon=":material/hourglass_empty:")
+        return None
+    left, right = st.columns([1, 3])
+    with left:
+        area = st.selectbox("Area", areas, key="area", bind="query-params", filter_mode="contains")
+    kinds = [kind for each, kind in names if each == area]
+    with right:
+        kind = st.selectbox(
+            "Consumer type",
+            kinds,
+            format_func=_named(area, names),
+            key="consumer_type",
+            bind="query-params",
+            filter_mode="contains",
+            help="Type a part of the code or of the name.",
+        )
+    return (area, kind) if area and kind else None
+
+
+def _named(area: str, names: Mapping[tuple[str, str], str]) -> Callable[[str], str]:
+    return lambda kind: names.get((area, kind), kind)
+
+
+def series_name(item: Mapping[str, Any]) -> str:
+    """Return code and, where it is known, name of a series' consumer type."""
+    name = item.get("name_en") or item.get("name_da")
+    return f"{item['consumer_type']} · {name}" if name else str(item["consumer_type"])
+
+
+def number_column(shown: Display) -> Any:
+    """Return how a table's column of energies is written."""
+    decimals = DECIMALS[shown.unit]
+    return st.column_config.NumberColumn(format=f"%.{decimals}f" if decimals else "localized")
+
+
+def share_column() -> Any:
+    """Return how a table's column of shares, in percent, is written."""
+    return st.column_config.NumberColumn(format="%.1f %%")
