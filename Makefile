@@ -122,7 +122,7 @@ picture: dev ## draw the README's picture from the archive: REFERENCE=2024-03-31
 
 .PHONY: bench-airflow
 bench-airflow: BENCH := ML_PIPELINE_ENV_FILE=/dev/null ML_PIPELINE_ROOT_DIR=$(ROOT)/benchmark ML_PIPELINE_DAGS_DIR=$(ROOT)/benchmark/dags \
-	ML_PIPELINE_INDEX_PORT=8190 ML_PIPELINE_AIRFLOW_PORT=8180 ML_PIPELINE_API_PORT=8170
+	ML_PIPELINE_INDEX_PORT=8190 ML_PIPELINE_AIRFLOW_PORT=8180 ML_PIPELINE_API_PORT=8170 ML_PIPELINE_DASHBOARD_PORT=8171
 bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="backfill --hours 24"
 	@rm -rf "$(ROOT)/benchmark"
 	@$(BENCH) $(MAKE) --no-print-directory setup
@@ -144,7 +144,7 @@ bench-cost: dev ## CPU seconds and memory by the number of series: ARGS="--sizes
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }
 	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("(forecast-core|[a-z-]+-pipeline)(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
-		{forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-api,app-shell}/pyproject.toml
+		{forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-api,app-dashboard,app-shell}/pyproject.toml
 	@$(UV) lock --quiet
 
 .PHONY: clean

@@ -31,7 +31,7 @@ def started() -> Iterator[Started]:
     dags = root / "dags"
     for folder in (REPOSITORY / "airflow" / "dags", REPOSITORY / "tests" / "dags"):
         shutil.copytree(folder, dags, dirs_exist_ok=True)
-    stack = Stack(root, free_port(), free_port(), free_port(), dags)
+    stack = Stack(root, free_port(), free_port(), free_port(), free_port(), dags)
     try:
         first = stack.make("run", "ONCE=1").stdout
         left = command_lines(stack)

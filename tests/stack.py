@@ -35,6 +35,7 @@ class Stack:
     index_port: int
     airflow_port: int
     api_port: int
+    dashboard_port: int
     dags: Path
 
     @property
@@ -47,6 +48,7 @@ class Stack:
             "ML_PIPELINE_INDEX_PORT": str(self.index_port),
             "ML_PIPELINE_AIRFLOW_PORT": str(self.airflow_port),
             "ML_PIPELINE_API_PORT": str(self.api_port),
+            "ML_PIPELINE_DASHBOARD_PORT": str(self.dashboard_port),
             "ML_PIPELINE_DAGS_DIR": str(self.dags),
             "ML_PIPELINE_TUNING_TRIALS": "2",
         }

@@ -170,13 +170,14 @@ def test_the_index_serves_with_the_same_flags(services: dict[str, Any], local: A
     assert flags(services["index"]["command"]) == flags(local["commands"]["index"])
 
 
-def test_the_api_runs_the_local_stacks_program_from_the_environment_that_deploy_installs(
-    services: dict[str, Any], local: Any
+@pytest.mark.parametrize("name", ["api", "dashboard"])
+def test_each_server_runs_the_local_stacks_program_from_the_environment_that_deploy_installs(
+    services: dict[str, Any], local: Any, name: str
 ) -> None:
-    command, here = services["api"]["command"], local["commands"]["api"]
-    assert command[1:3] == here[1:3] == ["-m", "app_api"]
+    command, here = services[name]["command"], local["commands"][name]
+    assert command[1:3] == here[1:3] == ["-m", f"app_{name}"]
     assert here[0].endswith(command[0].removeprefix("/var/lib/energy"))
-    assert services["api"]["image"] == services["deploy"]["image"]
+    assert services[name]["image"] == services["deploy"]["image"]
 
 
 def test_postgresql_has_the_same_number_of_connections(services: dict[str, Any], local: Any) -> None:
@@ -209,10 +210,12 @@ def test_ports_are_published_on_loopback_and_are_the_local_stacks_own(services: 
     index_port = local["commands"]["index"][local["commands"]["index"].index("--port") + 1]
     airflow_port = local["settings"]["AIRFLOW__API__PORT"]
     api_port = local["commands"]["api"][local["commands"]["api"].index("--port") + 1]
+    dashboard_port = local["commands"]["dashboard"][local["commands"]["dashboard"].index("--port") + 1]
     assert published == {
         "index": [f"127.0.0.1:{index_port}:8080"],
         "airflow-apiserver": [f"127.0.0.1:{airflow_port}:8080"],
         "api": [f"127.0.0.1:{api_port}:8000"],
+        "dashboard": [f"127.0.0.1:{dashboard_port}:8501"],
     }
 
 

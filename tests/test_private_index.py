@@ -203,6 +203,7 @@ def test_each_wheel_installs_alone_and_declares_all_that_it_imports(stack: Stack
         "training-pipeline",
         "batch-prediction-pipeline",
         "app-api",
+        "app-dashboard",
         "app-shell",
     )
     for name in names:
@@ -228,7 +229,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 def test_poetry_and_uv_build_the_same_wheel(stack: Stack, tmp_path: Path) -> None:
     pipelines = ("feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
-    for name in ("forecast-core", *pipelines, "app-api", "app-shell"):
+    for name in ("forecast-core", *pipelines, "app-api", "app-dashboard", "app-shell"):
         uv = stack.program("deploy", "uv")
         subprocess.run([uv, "build", "--quiet", "--out-dir", tmp_path / name, REPOSITORY / name], check=True)
         [by_uv], [by_poetry] = (folder.glob("*.whl") for folder in (tmp_path / name, stack.root / "dist" / name))

@@ -27,13 +27,13 @@ def set_up(layout: Layout) -> None:
         if not layout.database_uri:
             database.initialise(layout)
         processes.start_supervisor(layout)
-        later = (*processes.AIRFLOW, processes.API)
+        later = (*processes.AIRFLOW, *processes.SERVERS)
         processes.start(layout, [name for name in processes.commands(layout) if name not in later])
         if not layout.database_uri:
             database.create_database(layout)
     with step("wheels built and published"):
         installation.publish(layout)
-    with step("pipelines and API installed from the index"):
+    with step("pipelines, API and dashboard installed from the index"):
         installation.install_wheels(layout, stop=lambda name: processes.stop_one(layout, name))
     with step("databases"):
         installation.create_databases(layout)
@@ -46,11 +46,11 @@ def set_up(layout: Layout) -> None:
 def start(layout: Layout) -> AirflowApi:
     """Set up and start everything; return a session with Airflow."""
     set_up(layout)
-    with step("API and Airflow healthy"):
-        processes.start(layout, (processes.API, *processes.AIRFLOW))
+    with step("API, dashboard and Airflow healthy"):
+        processes.start(layout, (*processes.SERVERS, *processes.AIRFLOW))
         api = AirflowApi(layout)
         api.wait_until_healthy()
-        processes.wait_for_api(layout)
+        processes.wait_for_servers(layout)
     return api
 
 
@@ -97,7 +97,8 @@ def up(layout: Layout) -> int:
         if not was_up:
             stop(layout)
         raise
-    say(f"Airflow is at {layout.airflow_url}, the API at {layout.api_url}; `make down` stops everything.")
+    say(f"The dashboard is at {layout.dashboard_url}, the API at {layout.api_url}, Airflow at {layout.airflow_url}.")
+    say("`make down` stops everything.")
     return 0
 
 

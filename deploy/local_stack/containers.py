@@ -17,7 +17,7 @@ def deploy(layout: Layout) -> None:
     layout.logs.mkdir(parents=True, exist_ok=True)
     with step("wheels built and published"):
         installation.publish(layout)
-    with step("pipelines and API installed from the index"):
+    with step("pipelines, API and dashboard installed from the index"):
         installation.install_wheels(layout)
     with step("tracking database and Delta tables"):
         installation.create_stores(layout)

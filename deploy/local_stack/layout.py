@@ -15,10 +15,11 @@ DISTRIBUTIONS = (
     "training-pipeline",
     "batch-prediction-pipeline",
     "app-api",
+    "app-dashboard",
     "app-shell",
 )
 """Our wheels in the order in which they are published: core first, for the others need it."""
-ENVIRONMENTS = {"pipelines": "app-shell", "api": "app-api"}
+ENVIRONMENTS = {"pipelines": "app-shell", "api": "app-api", "dashboard": "app-dashboard"}
 """The environments that wheels are installed into, with all that they need."""
 
 # A path of a Unix socket holds at most 107 bytes; the longest name that we put behind the folder has 30.
@@ -54,6 +55,7 @@ class Layout:
     index_port: int
     airflow_port: int
     api_port: int
+    dashboard_port: int
     database_uri: str | None
     dags: Path
     index_elsewhere: str | None = None
@@ -61,7 +63,7 @@ class Layout:
 
     @classmethod
     def from_environment(cls) -> "Layout":
-        """Read ``ML_PIPELINE_ROOT_DIR``, ``…_DATABASE_URI``, ``…_DAGS_DIR``, and ``…_PORT`` of index, Airflow and API.
+        """Read ``ML_PIPELINE_ROOT_DIR``, ``…_DATABASE_URI``, ``…_DAGS_DIR``, and ``…_PORT`` of each server.
 
         Where another host serves the index, as among containers, ``…_INDEX_URL`` is its address and ``…_SECRETS_DIR``
         the folder of its passwords; one machine needs neither.
@@ -77,6 +79,7 @@ class Layout:
             index_port=_port("ML_PIPELINE_INDEX_PORT", 8090),
             airflow_port=_port("ML_PIPELINE_AIRFLOW_PORT", 8080),
             api_port=_port("ML_PIPELINE_API_PORT", 8000),
+            dashboard_port=_port("ML_PIPELINE_DASHBOARD_PORT", 8501),
             database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
             dags=REPOSITORY / (os.environ.get("ML_PIPELINE_DAGS_DIR") or "airflow/dags"),
             index_elsewhere=os.environ.get("ML_PIPELINE_INDEX_URL") or None,
@@ -158,6 +161,11 @@ class Layout:
         """Address of the API."""
         return f"http://127.0.0.1:{self.api_port}/api/v1"
 
+    @property
+    def dashboard_url(self) -> str:
+        """Address of the dashboard."""
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
     def executable(self, environment: str, name: str) -> Path:
         """Return the path of a program in one of the stack's virtual environments; ``deploy`` is the running one."""
         if environment == "deploy":
@@ -195,6 +203,7 @@ def process_environment(layout: Layout) -> dict[str, str]:
         **installer_environment(layout),
         "ML_PIPELINE_ROOT_DIR": str(layout.root),
         "ML_PIPELINE_AIRFLOW_URL": os.environ.get("ML_PIPELINE_AIRFLOW_URL") or layout.airflow_url,
+        "ML_PIPELINE_API_URL": os.environ.get("ML_PIPELINE_API_URL") or f"http://127.0.0.1:{layout.api_port}",
     }
 
 

@@ -101,6 +101,7 @@ def _print_sample(sample: list[dict[str, Any]]) -> None:
 def _print_addresses(layout: Layout, run: str, facts: dict[str, Any]) -> None:
     seconds = (datetime.fromisoformat(facts["end_date"]) - datetime.fromisoformat(facts["start_date"])).total_seconds()
     say(f"Run         {run} took {seconds:.1f} s")
+    say(f"Dashboard   {layout.dashboard_url}")
     say(f"Airflow     {layout.airflow_url}  user admin, password in {layout.secrets / 'airflow-passwords.json'}")
     say(f"API         {layout.api_url}  e.g. {layout.api_url}/forecasts/DK1/111")
     say(f"Index       {layout.index_url}/simple/  user ml-pipeline, password in {layout.secrets / 'index-password'}")

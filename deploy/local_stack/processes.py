@@ -20,6 +20,8 @@ from local_stack import airflow_settings, database
 from local_stack.layout import Layout, SetupError
 
 API = "api"
+DASHBOARD = "dashboard"
+SERVERS = (API, DASHBOARD)
 AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -30,6 +32,7 @@ def commands(layout: Layout) -> dict[str, list[str]]:
     index += ["--port", str(layout.index_port), "--passwords", str(layout.secrets / "htpasswd")]
     # Reading needs the password too; a name that we lack is not looked for elsewhere.
     index += ["--authenticate", "update,download,list", "--disable-fallback", "--hash-algo", "sha256"]
+    dashboard = [str(layout.executable(DASHBOARD, "python")), "-m", "app_dashboard"]
     return {
         **({} if layout.database_uri else {"postgres": database.command(layout)}),
         "index": [*index, str(layout.packages)],
@@ -38,6 +41,7 @@ def commands(layout: Layout) -> dict[str, list[str]]:
         "dag-processor": [airflow, "dag-processor"],
         "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
         API: [str(layout.executable("api", "python")), "-m", "app_api", "--port", str(layout.api_port)],
+        DASHBOARD: [*dashboard, "--port", str(layout.dashboard_port)],
     }
 
 
@@ -99,20 +103,26 @@ def start(layout: Layout, names: Iterable[str]) -> None:
             ) from None
 
 
-def wait_for_api(layout: Layout, *, seconds: float = 60) -> None:
-    """Return when the API answers.
+def wait_for_servers(layout: Layout, *, seconds: float = 60) -> None:
+    """Return when API and dashboard answer.
 
     Raises:
         SetupError: If that takes longer.
     """
     deadline = time.monotonic() + seconds
-    while True:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{layout.api_url}/health", timeout=5, trust_env=False).is_success:
-                return
-        if time.monotonic() > deadline:
-            raise SetupError(f"the API does not answer after {seconds:.0f} s; its log is {layout.logs}/{API}.log")
-        time.sleep(0.3)
+    for name, address in ((API, f"{layout.api_url}/health"), (DASHBOARD, f"{layout.dashboard_url}/_stcore/health")):
+        while not _answers(address):
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"the {name} does not answer after {seconds:.0f} s; its log is {layout.logs}/{name}.log"
+                )
+            time.sleep(0.3)
+
+
+def _answers(address: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(address, timeout=5, trust_env=False).is_success
+    return False
 
 
 def stop_one(layout: Layout, name: str) -> None:
@@ -147,6 +157,7 @@ def check_ports(layout: Layout) -> None:
         ("index", layout.index_port, "INDEX"),
         ("api-server", layout.airflow_port, "AIRFLOW"),
         (API, layout.api_port, "API"),
+        (DASHBOARD, layout.dashboard_port, "DASHBOARD"),
     )
     for name, port, setting in wanted:
         if name in up:

@@ -10,6 +10,7 @@ import polars as pl
 Unit = Literal["kWh", "MWh", "GWh"]
 PER_KWH: Final[dict[Unit, float]] = {"kWh": 1.0, "MWh": 1e-3, "GWh": 1e-6}
 DECIMALS: Final[dict[Unit, int]] = {"kWh": 0, "MWh": 2, "GWh": 4}
+NOTHING: Final = "—"
 DANISH: Final = "Europe/Copenhagen"
 ZONES: Final = {"Danish time": DANISH, "UTC": "UTC"}
 
@@ -100,7 +101,7 @@ class Display:
         '96.26 MWh'
         """
         if kwh is None:
-            return "–"
+            return NOTHING
         text = f"{kwh * PER_KWH[self.unit]:,.{DECIMALS[self.unit]}f}"
         return f"{text} {self.unit}" if with_unit else text
 
@@ -124,7 +125,7 @@ def percent(share: float | None, decimals: int = 1) -> str:
     >>> percent(0.0712)
     '7.1 %'
     """
-    return "–" if share is None else f"{share * 100:.{decimals}f} %"
+    return NOTHING if share is None else f"{share * 100:.{decimals}f} %"
 
 
 def parsed(text: str) -> datetime:

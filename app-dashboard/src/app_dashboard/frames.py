@@ -1,7 +1,7 @@
 """Answers of the API as frames; times are UTC, energy is in kWh."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
@@ -44,10 +44,9 @@ def side_by_side(forecast: Mapping[str, Any]) -> pl.DataFrame:
     )
     if joined.is_empty():
         return joined
-    span = pl.datetime_range(
-        joined["datetime_utc"].min(), joined["datetime_utc"].max(), "1h", eager=True
-    ).alias("datetime_utc")  # type: ignore[arg-type]
-    return span.to_frame().join(joined, on="datetime_utc", how="left").sort("datetime_utc")
+    first, last = pl.col("datetime_utc").min(), pl.col("datetime_utc").max()
+    span = joined.select(pl.datetime_range(first, last, "1h").alias("datetime_utc"))
+    return span.join(joined, on="datetime_utc", how="left").sort("datetime_utc")
 
 
 def kept(compared: pl.DataFrame) -> pl.DataFrame:
@@ -58,8 +57,8 @@ def kept(compared: pl.DataFrame) -> pl.DataFrame:
 
 def wape(met: pl.DataFrame) -> float | None:
     """Return sum of absolute errors over sum of observations; None if there is nothing to measure."""
-    total = met["observed"].abs().sum()
-    return float(met["error"].abs().sum() / total) if total else None
+    total = float(met["observed"].abs().sum())
+    return float(met["error"].abs().sum()) / total if total else None
 
 
 def table(items: Sequence[Mapping[str, Any]], *times: str) -> pl.DataFrame:
@@ -69,13 +68,11 @@ def table(items: Sequence[Mapping[str, Any]], *times: str) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).cast(pl.String).str.to_datetime(time_zone="UTC") for name in present)
 
 
-def missing_hours(references: pl.Series) -> list[Any]:
-    """Return the full hours between the first and the last of some sorted times that are not among them."""
-    first, last = references.min(), references.max()
-    if first is None or last is None:
-        return []
-    every = pl.datetime_range(first, last, timedelta(hours=1), eager=True)  # type: ignore[arg-type]
-    return every.filter(~every.is_in(references.implode())).to_list()
+def missing_hours(references: pl.Series) -> list[datetime]:
+    """Return the full hours between the first and the last of some times that are not among them."""
+    times = references.alias("time").to_frame()
+    every = times.select(pl.datetime_range(pl.col("time").min(), pl.col("time").max(), "1h"))
+    return every.join(times, on="time", how="anti").sort("time")["time"].to_list()
 
 
 def _timed(frame: pl.DataFrame) -> pl.DataFrame:

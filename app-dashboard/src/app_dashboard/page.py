@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-import altair as alt
 import polars as pl
 import streamlit as st
 
+from app_dashboard.charts.axes import Drawing
 from app_dashboard.client import ApiProblem, Client, Parameter
 from app_dashboard.display import DECIMALS, PER_KWH, ZONES, Display
 from app_dashboard.settings import Settings
@@ -70,9 +70,9 @@ def title(text: str, about: str) -> None:
     st.caption(about)
 
 
-def chart(drawn: alt.TopLevelMixin, *, alternative: str, key: str | None = None) -> None:
+def chart(drawn: Drawing, *, alternative: str, key: str | None = None) -> None:
     """Show a chart in the width of the page; ``alternative`` says it to those who cannot see it."""
-    st.altair_chart(drawn, width="stretch", alt=alternative, key=key)  # type: ignore[arg-type]
+    st.altair_chart(drawn, width="stretch", alt=alternative, key=key)
 
 
 @contextmanager
@@ -88,7 +88,8 @@ def _show(problem: ApiProblem) -> None:
     if problem.status is None:
         st.error(f"**{problem.message}**", icon=":material/cloud_off:")
         st.markdown(
-            "Start it with `make run` (or `make up`), or set `ML_PIPELINE_API_URL` to where it is and start the dashboard again."
+            "Start it with `make run` or `make up`. If it is elsewhere, set `ML_PIPELINE_API_URL` to its address and "
+            "start the dashboard again."
         )
     elif problem.status in UNAUTHORISED:
         st.error(f"**The API asks for a key.** {problem.message}", icon=":material/key:")

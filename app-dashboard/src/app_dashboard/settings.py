@@ -11,7 +11,7 @@ PORT: Final = 8501
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the API is; where people reach it and Airflow, if that is elsewhere; the file of the API key, if it asks for one."""
+    """Where the API is, and where people reach it and Airflow; the file of the API key, if one is asked for."""
 
     api_url: str = "http://127.0.0.1:8000"
     api_public_url: str = "http://127.0.0.1:8000"

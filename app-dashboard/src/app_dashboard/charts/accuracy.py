@@ -3,14 +3,14 @@
 import altair as alt
 import polars as pl
 
-from app_dashboard.charts.axes import time_axis
+from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
 MODEL, NAIVE, BACKTEST = "forecast", "seasonal naive", "backtest of its models"
 NAMES = {"wape": MODEL, "naive_wape": NAIVE, "backtest_wape": BACKTEST}
 
 
-def over_time(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> alt.LayerChart:
+def over_time(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> Drawing:
     """Return WAPE of forecasts, naive forecasts and backtests by reference time."""
     rows = display.with_when(_named(metrics), "reference_datetime")
     axis = time_axis(rows["reference_datetime"], display, tickCount=8)
@@ -32,7 +32,7 @@ def over_time(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> 
     return alt.layer(lines).properties(height=height)
 
 
-def by_lead(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> alt.LayerChart:
+def by_lead(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> Drawing:
     """Return WAPE by how many hours ahead the forecast was."""
     rows = _named(metrics)
     lines = (
@@ -52,7 +52,7 @@ def by_lead(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> al
     return alt.layer(lines).properties(height=height)
 
 
-def by_series(series: pl.DataFrame, display: Display) -> alt.LayerChart:
+def by_series(series: pl.DataFrame, display: Display) -> Drawing:
     """Return each series' MAE over the naive forecast's, best first: ``series``, ``relative_mae``, ``wape``, ``n``."""
     palette = display.palette
     order = series.sort("relative_mae")["series"].to_list()
@@ -79,7 +79,7 @@ def by_series(series: pl.DataFrame, display: Display) -> alt.LayerChart:
     return alt.layer(bars, one).properties(height=13 * series.height + 40)
 
 
-def calibration(metrics: pl.DataFrame, display: Display, *, height: int = 200) -> alt.LayerChart:
+def calibration(metrics: pl.DataFrame, display: Display, *, height: int = 200) -> Drawing:
     """Return the share of values inside the 80 and 90 % intervals by reference time, beside what was promised."""
     names = {"coverage_80": "80 % interval", "coverage_90": "90 % interval"}
     palette = display.palette
@@ -117,7 +117,9 @@ def _named(metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def _share(column: str, title: str) -> alt.Y:
-    return alt.Y(f"{column}:Q", axis=alt.Axis(title=title, format="%", tickCount=5), scale=alt.Scale(zero=False, nice=True))
+    return alt.Y(
+        f"{column}:Q", axis=alt.Axis(title=title, format="%", tickCount=5), scale=alt.Scale(zero=False, nice=True)
+    )
 
 
 def _colour(rows: pl.DataFrame, display: Display) -> alt.Color:

@@ -1,7 +1,7 @@
 """Axes and legends that all charts share."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import altair as alt
 import polars as pl
@@ -9,13 +9,15 @@ import polars as pl
 from app_dashboard.display import Display
 
 DAY: Final = 24
+Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
+"""What Altair may make of layers; ours are always layered."""
 
 
 def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **axis: Any) -> dict[str, Any]:
     """Return ``scale`` and ``axis`` of an encoding of UTC times, ticked and labelled in the chosen zone.
 
-    A tick stands at every full day there, or at every ``every_hours`` of it. Browsers know only UTC and their own zone, so
-    the label's expression adds the zone's offset, the one before a change of the clocks or the one after it.
+    A tick stands at every full day there, or at every ``every_hours`` of it. Browsers know only UTC and their own zone,
+    so the label's expression adds the zone's offset, the one before a change of the clocks or the one after it.
     """
     ticks = _ticks(times, display, every_hours)
     first, last = times.min(), times.max()
@@ -29,7 +31,14 @@ def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **a
     label = f"utchours({shown}) == 0 ? utcFormat({shown}, '%a %-d %b') : utcFormat({shown}, '%H:%M')"
     # Numbers would do by the grammar, but draw no tick.
     values = [tick.strftime("%Y-%m-%dT%H:%M:%SZ") for tick in ticks]
-    facts = {"title": display.zone_title, "values": values, "labelExpr": label, "labelOverlap": "greedy", "ticks": True, **axis}
+    facts = {
+        "title": display.zone_title,
+        "values": values,
+        "labelExpr": label,
+        "labelOverlap": "greedy",
+        "ticks": True,
+        **axis,
+    }
     return {"scale": scale, "axis": alt.Axis(**facts)}
 
 

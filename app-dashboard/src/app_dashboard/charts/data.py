@@ -3,11 +3,11 @@
 import altair as alt
 import polars as pl
 
-from app_dashboard.charts.axes import time_axis
+from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
 
-def completeness(ingests: pl.DataFrame, display: Display, *, height: int = 200) -> alt.LayerChart:
+def completeness(ingests: pl.DataFrame, display: Display, *, height: int = 200) -> Drawing:
     """Return the share of the window's hours that each ingest had: ``known_at``, ``complete``, ``missing_hours``."""
     rows = display.with_when(ingests, "known_at")
     axis = time_axis(rows["known_at"], display)
@@ -32,8 +32,8 @@ def completeness(ingests: pl.DataFrame, display: Display, *, height: int = 200) 
     return alt.layer(line).properties(height=height)
 
 
-def changes(ingests: pl.DataFrame, display: Display, *, height: int = 200) -> alt.LayerChart:
-    """Return how many values each ingest added, revised or took back: ``known_at``, ``new``, ``revised``, ``vanished``."""
+def changes(ingests: pl.DataFrame, display: Display, *, height: int = 200) -> Drawing:
+    """Return how many values each ingest revised or took back: ``known_at``, ``new``, ``revised``, ``vanished``."""
     palette = display.palette
     kinds = {"revised": palette.orange, "vanished": palette.quiet}
     long = display.with_when(ingests, "known_at").unpivot(

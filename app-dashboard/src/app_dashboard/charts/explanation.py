@@ -3,14 +3,14 @@
 import altair as alt
 import polars as pl
 
-from app_dashboard.charts.axes import time_axis
+from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 """Okabe and Ito's, but for black."""
 
 
-def contributions(parts: pl.DataFrame, display: Display, *, height: int = 280) -> alt.LayerChart:
+def contributions(parts: pl.DataFrame, display: Display, *, height: int = 280) -> Drawing:
     """Return stacked bars by hour: ``datetime_utc``, ``name``, ``value`` in kWh; below zero it takes away."""
     rows = display.with_when(display.in_unit(parts, "value"))
     names = rows.group_by("name").agg(pl.col("value").abs().sum()).sort("value", descending=True)["name"].to_list()

@@ -3,13 +3,13 @@
 import altair as alt
 import polars as pl
 
-from app_dashboard.charts.axes import time_axis
+from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
 ROW_HEIGHT = 13
 
 
-def heat_map(rows: pl.DataFrame, hours: pl.DataFrame, display: Display) -> alt.LayerChart:
+def heat_map(rows: pl.DataFrame, hours: pl.DataFrame, display: Display) -> Drawing:
     """Return the heat map, with a line where the forecasts begin; rows are in the order of ``rows``."""
     named = hours.with_columns(
         series=pl.concat_str("area", pl.lit(" "), "consumer_type"),
@@ -23,7 +23,9 @@ def heat_map(rows: pl.DataFrame, hours: pl.DataFrame, display: Display) -> alt.L
     order = rows.select(pl.concat_str("area", pl.lit(" "), "consumer_type")).to_series().to_list()
     axis = time_axis(hours["datetime_utc"], display, every_hours=6, grid=False)
     palette = display.palette
-    scale = alt.Scale(domain=[-0.6, 0, 0.6], clamp=True, interpolate="rgb", range=[palette.low, palette.middle, palette.high])
+    scale = alt.Scale(
+        domain=[-0.6, 0, 0.6], clamp=True, interpolate="rgb", range=[palette.low, palette.middle, palette.high]
+    )
     form = alt.Legend(title="against its own mean", orient="top", format="+.0%", gradientLength=160)
     cells = (
         alt.Chart(shown.select("series", "datetime_utc", "until", "when", "kind", "value", "relative"))
@@ -31,7 +33,11 @@ def heat_map(rows: pl.DataFrame, hours: pl.DataFrame, display: Display) -> alt.L
         .encode(
             x=alt.X("datetime_utc:T", **axis),
             x2="until:T",
-            y=alt.Y("series:N", sort=order, axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False, labelBound=False)),
+            y=alt.Y(
+                "series:N",
+                sort=order,
+                axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False, labelBound=False),
+            ),
             color=alt.Color("relative:Q", scale=scale, legend=form),
             tooltip=[
                 alt.Tooltip("series:N"),

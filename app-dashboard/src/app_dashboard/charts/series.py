@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from app_dashboard.charts.axes import time_axis
+from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
 OBSERVED, FORECAST, BEFORE = "observed", "forecast", "forecast made before"
@@ -13,7 +13,7 @@ BAND_80, BAND_90 = "80 % interval", "90 % interval"
 VALUES = ("observed", "forecast", "q05", "q10", "q50", "q90", "q95", "previous", "previous_q10", "previous_q90")
 
 
-def forecast_chart(compared: pl.DataFrame, display: Display, *, height: int = 380) -> alt.LayerChart:
+def forecast_chart(compared: pl.DataFrame, display: Display, *, height: int = 380) -> Drawing:
     """Return observations, forecast and earlier forecast of ``frames.side_by_side`` over time."""
     base = _base(compared, display, every_hours=24)
     y, colour = _values_axis(display), _colours(display, (OBSERVED, BEFORE, FORECAST, BAND_80, BAND_90))
@@ -28,7 +28,7 @@ def forecast_chart(compared: pl.DataFrame, display: Display, *, height: int = 38
     return alt.layer(*layers).properties(height=height)
 
 
-def kept_chart(met: pl.DataFrame, display: Display, *, height: int = 240) -> alt.LayerChart:
+def kept_chart(met: pl.DataFrame, display: Display, *, height: int = 240) -> Drawing:
     """Return an earlier forecast, with its 80 % interval, beside what came, of ``frames.kept``."""
     base = _base(met, display, every_hours=6)
     y, colour = _values_axis(display), _colours(display, (OBSERVED, BEFORE))
@@ -97,4 +97,5 @@ def _pointer(base: alt.Chart) -> alt.Chart:
         alt.Tooltip("previous:Q", title=BEFORE, format=",.4~f"),
     ]
     opacity = alt.condition(nearest, alt.value(0.6), alt.value(0))
-    return base.mark_rule(color="#888").encode(opacity=opacity, tooltip=told).add_params(nearest)
+    rule: alt.Chart = base.mark_rule(color="#888").encode(opacity=opacity, tooltip=told).add_params(nearest)
+    return rule

@@ -28,7 +28,7 @@ def _card(row: dict[str, object], hours: pl.DataFrame | None, display: Display) 
     area, kind, name = str(row["area"]), str(row["consumer_type"]), str(row["name"])
     relative = row["relative_mae"]
     bad = isinstance(relative, float) and relative >= 1
-    error = percent(row["wape"]) if isinstance(row["wape"], float) else "no error yet"  # type: ignore[arg-type]
+    error = percent(row["wape"]) if isinstance(row["wape"], float) else "no error yet"
     mark = "▲ " if bad else ""
     link = "./?" + urlencode({"area": area, "consumer_type": kind})
     size = display.energy(row["mean_forecast"])  # type: ignore[arg-type]
@@ -67,9 +67,8 @@ def _line(hours: pl.DataFrame | None, display: Display) -> str:
 
 def _polyline(points: Sequence[str], colour: str) -> str:
     joined = " ".join(points)
-    return (
-        f"<polyline points='{joined}' fill='none' stroke='{colour}' stroke-width='1.6' vector-effect='non-scaling-stroke'/>"
-    )
+    style = f"fill='none' stroke='{colour}' stroke-width='1.6' vector-effect='non-scaling-stroke'"
+    return f"<polyline points='{joined}' {style}/>"
 
 
 def _style(display: Display) -> str:

@@ -7,7 +7,8 @@ import streamlit as st
 
 from app_dashboard import page
 from app_dashboard.charts import accuracy
-from app_dashboard.display import Display, percent
+from app_dashboard.client import Parameter
+from app_dashboard.display import NOTHING, Display, percent
 
 WINDOWS: Final = {"1 day": 1, "7 days": 7, "30 days": 30}
 OVER_TIME: Final = ["wape", "naive_wape", "backtest_wape", "coverage_80", "coverage_90"]
@@ -17,14 +18,16 @@ BEGINNING: Final = "2000-01-01T00:00:00Z"
 def show() -> None:
     """Show the page."""
     page.title("Accuracy", "Archived forecasts against what came since, beside the seasonal naive forecast (24 hours).")
-    chosen = st.segmented_control("Over the last", list(WINDOWS), default="7 days", key="over", bind="query-params", required=True)
+    chosen = st.segmented_control(
+        "Over the last", list(WINDOWS), default="7 days", key="over", bind="query-params", required=True
+    )
     days = WINDOWS[chosen or "7 days"]
     with page.problems_shown():
         newest = _metrics(level=["overall", "series", "lead"], days=[days])
         if newest.is_empty():
             st.info(
-                "No forecast has met an observation yet: the first are scored by the run that knows their hours, which is "
-                "a day later at the earliest.",
+                "No forecast has met an observation yet: the first are scored by the run that knows their hours, "
+                "which is a day later at the earliest.",
                 icon=":material/hourglass_empty:",
             )
             return
@@ -32,7 +35,7 @@ def show() -> None:
         _show(newest, past, page.display())
 
 
-def _metrics(**asked: page.Parameter) -> pl.DataFrame:
+def _metrics(**asked: Parameter) -> pl.DataFrame:
     found = page.frame("/monitoring", limit=10_000, feature_view_version=page.view(), **asked)
     return found.with_columns(pl.col("area", "consumer_type", "metric", "level").cast(pl.String))
 
@@ -41,7 +44,9 @@ def _show(newest: pl.DataFrame, past: pl.DataFrame, display: Display) -> None:
     overall = newest.filter(pl.col("level") == "overall")
     _figures(dict(zip(overall["metric"], overall["value"], strict=True)), overall)
     st.subheader("Over time", anchor=False)
-    page.chart(accuracy.over_time(past, display), alternative="Error of the forecasts and of the naive forecast over time")
+    page.chart(
+        accuracy.over_time(past, display), alternative="Error of the forecasts and of the naive forecast over time"
+    )
     left, right = st.columns(2)
     with left:
         st.subheader("By lead hour", anchor=False)
@@ -64,10 +69,10 @@ def _figures(values: dict[str, float | None], overall: pl.DataFrame) -> None:
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Error (WAPE)", percent(values.get("wape"), 2), help="Sum of errors over sum of consumption")
         st.metric("Seasonal naive", percent(values.get("naive_wape"), 2))
-        st.metric("Over naive", "–" if ratio is None else f"{ratio:.2f}", help="Below 1 is better than naive")
+        st.metric("Over naive", NOTHING if ratio is None else f"{ratio:.2f}", help="Below 1 is better than naive")
         st.metric("In the 80 % interval", percent(values.get("coverage_80")))
         st.metric("In the 90 % interval", percent(values.get("coverage_90")))
-        st.metric("Forecast hours", f"{overall['n'].max() or 0:,}")
+        st.metric("Forecast hours", f"{overall['n'].sum() // max(overall.height, 1):,}")
 
 
 def _by_series(newest: pl.DataFrame) -> pl.DataFrame:
@@ -80,7 +85,13 @@ def _by_series(newest: pl.DataFrame) -> pl.DataFrame:
 
 
 def _table(series: pl.DataFrame) -> None:
-    shares = {"wape": "WAPE", "naive_wape": "Naive WAPE", "bias": "Bias", "coverage_80": "In 80 %", "coverage_90": "In 90 %"}
+    shares = {
+        "wape": "WAPE",
+        "naive_wape": "Naive WAPE",
+        "bias": "Bias",
+        "coverage_80": "In 80 %",
+        "coverage_90": "In 90 %",
+    }
     rows = series.sort("relative_mae", descending=True, nulls_last=True).select(
         pl.col("series").alias("Series"),
         pl.col("relative_mae").alias("Over naive"),

@@ -39,8 +39,9 @@ def _open(alarm: Mapping[str, Any], display: Display) -> None:
             st.badge("tunes the model" if tune else "notifies", color="orange" if tune else "blue")
             st.markdown(f"**{alarm['kind'].replace('_', ' ')}** · {alarm['subject']}")
         st.markdown(alarm["message"])
+        since, last = (display.when(parsed(alarm[name])) for name in ("opened_at", "last_at"))
         st.caption(
-            f"Open since {display.when(parsed(alarm['opened_at']))}, last seen {display.when(parsed(alarm['last_at']))} "
+            f"Open since {since}, last seen {last} "
             f"({display.zone_title}). Threshold {alarm['threshold']:g}, value {_value(alarm['value'])}."
         )
 

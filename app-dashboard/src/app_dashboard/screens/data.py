@@ -9,7 +9,7 @@ import streamlit as st
 
 from app_dashboard import frames, page
 from app_dashboard.charts import data as charts
-from app_dashboard.display import Display, parsed, percent
+from app_dashboard.display import NOTHING, Display, parsed, percent
 
 HOUR = timedelta(hours=1)
 
@@ -59,7 +59,7 @@ def _freshness(newest: Mapping[str, Any], fresh: Mapping[str, Any], display: Dis
         st.metric("Age of observations", _age(fresh["observations_age_hours"]))
         st.metric("Age of forecasts", _age(fresh["forecasts_age_hours"]))
         st.metric("Series", f"{series or 0:,}")
-        st.metric("Complete", percent(1 - missing / hours, 2) if hours and missing is not None else "–")
+        st.metric("Complete", percent(1 - missing / hours, 2) if hours and missing is not None else NOTHING)
         st.metric("Revised by the newest run", f"{newest['revised']:,}")
     st.caption(f"Dataset {newest['dataset']}, from {newest['url']}")
     for warning in newest["warnings"]:
@@ -68,7 +68,7 @@ def _freshness(newest: Mapping[str, Any], fresh: Mapping[str, Any], display: Dis
 
 def _age(hours: float | None) -> str:
     if hours is None:
-        return "–"
+        return NOTHING
     return f"{hours:.1f} h" if abs(hours) < 48 else f"{hours / 24:,.0f} days"
 
 
@@ -101,8 +101,8 @@ def _quarantine(display: Display) -> None:
     rows = display.rounded(frames.table(items, "known_at", "datetime_utc"), "energy_consumption")
     rows = display.with_when(display.with_when(rows, "known_at", name="run"), "datetime_utc", name="hour")
     st.caption(
-        f"The newest {len(items):,} of {answer['total']:,} findings that nobody has accepted; `python -m feature_pipeline "
-        "quarantine --help` says how to accept what is right."
+        f"The newest {len(items):,} of {answer['total']:,} findings that nobody has accepted; "
+        "`python -m feature_pipeline quarantine --help` says how to accept what is right."
     )
     st.dataframe(
         rows.select(

@@ -49,10 +49,8 @@ def _figures(forecast: Mapping[str, Any], hours: pl.DataFrame, met: pl.DataFrame
     peak = hours.row(int(hours["energy_consumption"].arg_max() or 0), named=True)
     qualities = sorted(set(hours["quality"]))
     with st.container(horizontal=True, gap="medium", key="figures"):
-        st.metric("Next 24 hours", display.energy(hours["energy_consumption"].sum()))
-        st.metric(
-            f"Peak, {display.local(peak['datetime_utc']):%a %H:%M}", display.energy(peak["energy_consumption"])
-        )
+        st.metric("Next 24 hours", display.energy(float(hours["energy_consumption"].sum())))
+        st.metric(f"Peak, {display.local(peak['datetime_utc']):%a %H:%M}", display.energy(peak["energy_consumption"]))
         st.metric("Error of yesterday's", percent(frames.wape(met)), help="WAPE: sum of errors over sum of consumption")
         st.metric("Made as of", f"{display.local(parsed(forecast['reference_datetime'])):%d %b %H:%M}")
     if qualities != ["model"]:

@@ -27,7 +27,9 @@ def show() -> None:
         rows = _rows()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             form = st.segmented_control("Form", FORMS, default=FORMS[0], key="form", bind="query-params", required=True)
-            by = st.segmented_control("Sort by", list(SORTS), default="Error", key="sort", bind="query-params", required=True)
+            by = st.segmented_control(
+                "Sort by", list(SORTS), default="Error", key="sort", bind="query-params", required=True
+            )
         column, descending = SORTS[by or "Error"]
         ordered = rows.sort([column, "area", "consumer_type"], descending=[descending, False, False], nulls_last=True)
         worse = ordered.filter(pl.col("relative_mae") >= 1).height

@@ -1,4 +1,4 @@
-"""Models: which one forecasts, what it measured of itself, what changed from one to the next, what drives a forecast."""
+"""Models: which one forecasts, what it measured of itself, what changed since, and what drives a forecast."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import streamlit as st
 
 from app_dashboard import page
 from app_dashboard.charts.explanation import contributions
-from app_dashboard.display import Display, parsed, percent
+from app_dashboard.display import NOTHING, Display, parsed, percent
 from app_dashboard.frames import table
 
 
@@ -39,8 +39,8 @@ def _newest(model: Mapping[str, Any], display: Display) -> None:
     made = model["reference_datetime"]
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Newest model", f"version {model['version']}")
-        st.metric("Data known as of", f"{display.local(parsed(made)):%d %b %H:%M}" if made else "–")
-        st.metric("Configuration", model["configuration_source"] or "–")
+        st.metric("Data known as of", f"{display.local(parsed(made)):%d %b %H:%M}" if made else NOTHING)
+        st.metric("Configuration", model["configuration_source"] or NOTHING)
         st.metric("Backtest error (WAPE)", percent(metrics.get("wape"), 2))
         st.metric("Seasonal naive", percent(metrics.get("naive_wape"), 2))
         st.metric("In the 80 % interval", percent(metrics.get("coverage_80")))
@@ -52,7 +52,7 @@ def _versions(models: Sequence[Mapping[str, Any]], display: Display) -> None:
             "Version": each["version"],
             f"As of ({display.zone_title})": display.when(parsed(each["reference_datetime"]))
             if each["reference_datetime"]
-            else "–",
+            else NOTHING,
             "Configuration": each["configuration_source"],
             "Training dataset": each["training_dataset_version"],
             **{name: _percentage(each["metrics"].get(key)) for name, key in _SHARES.items()},
@@ -99,7 +99,7 @@ def _facts(card: Mapping[str, Any], display: Display) -> dict[str, str]:
     made = card["reference_datetime"]
     code = card["made_by"].get("code", {}).get("packages", {})
     return {
-        "data known as of": display.when(parsed(made)) if made else "–",
+        "data known as of": display.when(parsed(made)) if made else NOTHING,
         "training dataset": str(card["training_dataset_version"]),
         "feature view": str(card["feature_view_version"]),
         "configuration from": str(card["configuration_source"]),
@@ -114,7 +114,9 @@ def _explained(display: Display) -> None:
     if series is None:
         return
     found = page.json(f"/forecasts/{series[0]}/{series[1]}/explanation", feature_view_version=page.view())
-    st.caption(f"The forecast of {series[0]} {series[1]} made as of {display.when(parsed(found['reference_datetime']))}.")
+    st.caption(
+        f"The forecast of {series[0]} {series[1]} made as of {display.when(parsed(found['reference_datetime']))}."
+    )
     members, features = (_parts(found["hours"], kind) for kind in ("members", "features"))
     if members.is_empty() and features.is_empty():
         st.info("This run kept no explanation of its forecasts.", icon=":material/hourglass_empty:")

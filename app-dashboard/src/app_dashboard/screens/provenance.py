@@ -46,9 +46,7 @@ def _chosen(runs: Sequence[Mapping[str, Any]], display: Display) -> tuple[Mappin
     first = parsed(run["window_end"])
     hours = [f"{first + at * HOUR:%Y-%m-%dT%H:%M:%SZ}" for at in range(run["fh"])]
     with right:
-        hour = st.selectbox(
-            "For the hour", hours, format_func=lambda text: display.when(parsed(text)), key="hour"
-        )
+        hour = st.selectbox("For the hour", hours, format_func=lambda text: display.when(parsed(text)), key="hour")
     return run, hour or hours[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app_dashboard import frames, page
-from app_dashboard.display import Display, parsed
+from app_dashboard.display import NOTHING, Display, parsed
 
 DONE, STOPPED, UNDONE = "forecasts archived", "stopped by validation", "ingested, no forecasts yet"
 
@@ -88,7 +88,7 @@ def _row(row: Mapping[str, Any], display: Display, base: str) -> dict[str, Any]:
     return {
         f"As of ({display.zone_title})": display.when(parsed(row["reference"])),
         "State": state(row),
-        "Validated": validation.get("outcome", "–"),
+        "Validated": validation.get("outcome", NOTHING),
         "Rows": ingest.get("rows"),
         "New": ingest.get("new"),
         "Revised": ingest.get("revised"),
