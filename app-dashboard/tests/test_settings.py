@@ -14,9 +14,12 @@ def test_the_api_is_on_this_machine_unless_said_and_people_reach_it_where_it_is(
     assert (found.api_url, found.api_public_url, found.airflow_url) == ("http://api:8000", "http://api:8000", None)
 
 
-def test_the_key_is_in_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("abc\n")
-    assert Settings.of({"ML_PIPELINE_API_KEY_FILE": str(tmp_path / "key")}).api_key() == "abc"
+def test_the_key_is_in_a_file_of_the_root_folder(tmp_path: Path) -> None:
+    here = Settings.of({"ML_PIPELINE_ROOT_DIR": str(tmp_path)})
+    assert here.api_key() is None
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "dashboard-api-key").write_text("abc\n")
+    assert here.api_key() == "abc"
     assert Settings.of({}).api_key() is None
 
 

@@ -31,7 +31,7 @@ def _client() -> Client:
         return Client(found.api_url, key=found.api_key())
     except OSError as error:
         raise ApiProblem(
-            f"The API key cannot be read: {error}. ML_PIPELINE_API_KEY_FILE must name a file with the key."
+            f"The API key cannot be read: {error}. It is one line of text, for the user who runs the dashboard to read."
         ) from None
 
 
@@ -93,7 +93,10 @@ def _show(problem: ApiProblem) -> None:
         )
     elif problem.status in UNAUTHORISED:
         st.error(f"**The API asks for a key.** {problem.message}", icon=":material/key:")
-        st.markdown("Put the key in a file and set `ML_PIPELINE_API_KEY_FILE` to its path.")
+        st.markdown(
+            "Put the key into the file `secrets/dashboard-api-key` of the root folder (`.energy`, unless "
+            "`ML_PIPELINE_ROOT_DIR` says another), and start the dashboard again."
+        )
     elif problem.status == NOT_FOUND:
         st.info(problem.message, icon=":material/hourglass_empty:")
         st.markdown(

@@ -65,7 +65,11 @@ def by_series(series: pl.DataFrame, display: Display) -> Drawing:
                 "relative_mae:Q",
                 axis=alt.Axis(title="MAE over the seasonal naive forecast's (below 1 is better)", orient="top"),
             ),
-            y=alt.Y("series:N", sort=order, axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False)),
+            y=alt.Y(
+                "series:N",
+                sort=order,
+                axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False, labelFlush=False),
+            ),
             color=worse,
             tooltip=[
                 alt.Tooltip("series:N"),

@@ -36,7 +36,7 @@ def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **a
         "values": values,
         "labelExpr": label,
         "labelOverlap": "greedy",
-        "ticks": True,
+        "grid": True,
         **axis,
     }
     return {"scale": scale, "axis": alt.Axis(**facts)}

@@ -36,7 +36,7 @@ def heat_map(rows: pl.DataFrame, hours: pl.DataFrame, display: Display) -> Drawi
             y=alt.Y(
                 "series:N",
                 sort=order,
-                axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False, labelBound=False),
+                axis=alt.Axis(title=None, labelFontSize=10, labelOverlap=False, labelFlush=False),
             ),
             color=alt.Color("relative:Q", scale=scale, legend=form),
             tooltip=[

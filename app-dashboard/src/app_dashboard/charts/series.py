@@ -72,7 +72,7 @@ def _colours(display: Display, shown: tuple[str, ...]) -> alt.Color:
         BAND_90: palette.blue_90,
     }
     scale = alt.Scale(domain=list(shown), range=[known[name] for name in shown])
-    form = alt.Legend(title=None, orient="bottom", direction="horizontal", columns=3, symbolStrokeWidth=3, labelLimit=0)
+    form = alt.Legend(title=None, orient="bottom", direction="horizontal", columns=2, symbolStrokeWidth=3, labelLimit=0)
     return alt.Color("what:N", scale=scale, legend=form)
 
 
