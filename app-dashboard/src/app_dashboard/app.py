@@ -1,5 +1,7 @@
 """The app that Streamlit runs: the list of pages and what is around them."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from app_dashboard import page
@@ -23,7 +25,9 @@ PAGES = {
 
 def main() -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="Energy forecasts", page_icon=":material/bolt:", layout="wide")
+    # An icon of Material Symbols would be fetched from a stranger.
+    icon = str(Path(__file__).with_name("favicon.svg"))
+    st.set_page_config(page_title="Energy forecasts", page_icon=icon, layout="wide")
     chosen = st.navigation(PAGES, expanded=True)
     page.choices()
     chosen.run()
