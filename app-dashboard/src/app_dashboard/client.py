@@ -70,7 +70,15 @@ class Client:
         Raises:
             ApiProblem: If there is no such answer.
         """
-        found: dict[str, Any] = self._get(path, parameters, JSON, json.loads)
+        return self.json_at_most(FRESH_SECONDS, path, **parameters)
+
+    def json_at_most(self, seconds: float, path: str, **parameters: Parameter) -> dict[str, Any]:
+        """Return the answer at ``path``, at most so many seconds old.
+
+        Raises:
+            ApiProblem: If there is no such answer.
+        """
+        found: dict[str, Any] = self._get(path, parameters, JSON, json.loads, seconds)
         return found
 
     def frame(self, path: str, **parameters: Parameter) -> pl.DataFrame:
@@ -79,16 +87,23 @@ class Client:
         Raises:
             ApiProblem: If there is no such table.
         """
-        found: pl.DataFrame = self._get(path, parameters, ARROW, pl.read_ipc_stream)
+        found: pl.DataFrame = self._get(path, parameters, ARROW, pl.read_ipc_stream, FRESH_SECONDS)
         return found
 
-    def _get(self, path: str, parameters: Mapping[str, Parameter], form: str, parse: Callable[[bytes], Any]) -> Any:
+    def _get(
+        self,
+        path: str,
+        parameters: Mapping[str, Parameter],
+        form: str,
+        parse: Callable[[bytes], Any],
+        fresh_seconds: float,
+    ) -> Any:
         query = {name: value for name, value in parameters.items() if value is not None}
         request = self._http.build_request("GET", PREFIX + path, params=query, headers={"Accept": form})
         key = (str(request.url), form)
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and self._monotonic() - kept.asked_at < FRESH_SECONDS:
+        if kept is not None and self._monotonic() - kept.asked_at < fresh_seconds:
             return kept.content
         if kept is not None and kept.etag is not None:
             request.headers["If-None-Match"] = kept.etag

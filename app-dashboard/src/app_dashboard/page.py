@@ -1,7 +1,7 @@
 """What all pages share: the API, the user's choices, and how a page says that something is missing."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from app_dashboard.settings import Settings
 
 UNAUTHORISED: Final = (401, 403)
 NOT_FOUND: Final = 404
+DATASETS_FRESH_SECONDS: Final = 30.0
 SERVER_FAULTS: Final = 500
 
 
@@ -58,10 +59,24 @@ def display() -> Display:
 
 
 def choices() -> None:
-    """Show the choices that hold for all pages."""
+    """Show the choices that hold for all pages; of datasets, only if there are several."""
     with st.sidebar:
+        _dataset()
         st.segmented_control("Time", list(ZONES), default="Danish time", key="time", bind="query-params", required=True)
         st.segmented_control("Unit", list(PER_KWH), default="kWh", key="unit", bind="query-params", required=True)
+
+
+def _dataset() -> None:
+    try:
+        views = _client().json_at_most(DATASETS_FRESH_SECONDS, "/feature-views", limit=1000)["items"]
+    except ApiProblem:
+        # The page itself says so.
+        return
+    names = {str(each["version"]): f"{each['dataset']}, feature view {each['version']}" for each in views}
+    if len(names) > 1:
+        newest = max(views, key=lambda each: each["latest_reference_datetime"] or "")
+        ordered = sorted(names, key=lambda version: version != str(newest["version"]))
+        linked_choice("Dataset", ordered, key="view", named=lambda version: names.get(version, version))
 
 
 def title(text: str, about: str) -> None:
@@ -123,19 +138,27 @@ def chosen_series() -> tuple[str, str] | None:
         return None
     left, right = st.columns([1, 3])
     with left:
-        area = st.selectbox("Area", areas, key="area", bind="query-params", filter_mode="contains")
+        area = linked_choice("Area", areas, key="area")
     kinds = [kind for each, kind in names if each == area]
     with right:
-        kind = st.selectbox(
-            "Consumer type",
-            kinds,
-            format_func=_named(area, names),
-            key="consumer_type",
-            bind="query-params",
-            filter_mode="contains",
-            help="Type a part of the code or of the name.",
-        )
-    return (area, kind) if area and kind else None
+        kind = linked_choice("Consumer type", kinds, key="consumer_type", named=_named(area, names))
+    return area, kind
+
+
+def linked_choice(label: str, options: Sequence[str], *, key: str, named: Callable[[str], str] = str) -> str:
+    """Let the user choose one of at least one option, by a part of its name; the address of the page has it by its key.
+
+    Streamlit's own binding would put the name there, and lose the choice when a name changes.
+    """
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked in options:
+        st.session_state[key] = asked
+    chosen = st.selectbox(
+        label, options, format_func=named, key=key, filter_mode="contains", persist_state="session", required=True
+    )
+    found = chosen if chosen in options else options[0]
+    st.query_params[key] = found
+    return found
 
 
 def _named(area: str, names: Mapping[tuple[str, str], str]) -> Callable[[str], str]:

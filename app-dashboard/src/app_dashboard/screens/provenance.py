@@ -34,20 +34,18 @@ def show() -> None:
 def _chosen(runs: Sequence[Mapping[str, Any]], display: Display) -> tuple[Mapping[str, Any], str]:
     by_reference = {each["reference_datetime"]: each for each in runs}
     left, right = st.columns(2)
+
+    def named(text: str) -> str:
+        return display.when(parsed(text))
+
     with left:
-        made = st.selectbox(
-            "Made as of",
-            list(by_reference),
-            format_func=lambda text: display.when(parsed(text)),
-            key="reference_datetime",
-            bind="query-params",
-        )
-    run = by_reference[made or runs[0]["reference_datetime"]]
+        made = page.linked_choice("Made as of", list(by_reference), key="reference_datetime", named=named)
+    run = by_reference[made]
     first = parsed(run["window_end"])
     hours = [f"{first + at * HOUR:%Y-%m-%dT%H:%M:%SZ}" for at in range(run["fh"])]
     with right:
-        hour = st.selectbox("For the hour", hours, format_func=lambda text: display.when(parsed(text)), key="hour")
-    return run, hour or hours[0]
+        hour = page.linked_choice("For the hour", hours, key="hour", named=named)
+    return run, hour
 
 
 def _walk(found: Mapping[str, Any], display: Display) -> None:
