@@ -120,6 +120,10 @@ test-stack:
 picture: dev ## draw the README's picture from the archive: REFERENCE=2024-03-31T05:00
 	@$(DEV) run --no-sync python docs/pictures.py $(REFERENCE) docs/images/forecasts.png
 
+.PHONY: screenshots
+screenshots: dev ## take the dashboard's pictures again, and time its first paint: ARGS="--address http://127.0.0.1:8501"
+	@$(DEV) run --no-sync python docs/screenshots.py $(ARGS)
+
 .PHONY: bench-airflow
 bench-airflow: BENCH := ML_PIPELINE_ENV_FILE=/dev/null ML_PIPELINE_ROOT_DIR=$(ROOT)/benchmark ML_PIPELINE_DAGS_DIR=$(ROOT)/benchmark/dags \
 	ML_PIPELINE_INDEX_PORT=8190 ML_PIPELINE_AIRFLOW_PORT=8180 ML_PIPELINE_API_PORT=8170 ML_PIPELINE_DASHBOARD_PORT=8171

@@ -153,9 +153,7 @@ def linked_choice(label: str, options: Sequence[str], *, key: str, named: Callab
     asked = st.query_params.get(key)
     if key not in st.session_state and asked in options:
         st.session_state[key] = asked
-    chosen = st.selectbox(
-        label, options, format_func=named, key=key, filter_mode="contains", persist_state="session", required=True
-    )
+    chosen = st.selectbox(label, options, format_func=named, key=key, filter_mode="contains", persist_state="session")
     found = chosen if chosen in options else options[0]
     st.query_params[key] = found
     return found

@@ -18,7 +18,7 @@ def completeness(ingests: pl.DataFrame, display: Display, *, height: int = 200) 
             x=alt.X("known_at:T", **axis),
             y=alt.Y(
                 "complete:Q",
-                axis=alt.Axis(title="hours that came", format=".1%", tickCount=4),
+                axis=alt.Axis(title="hours that came", format=".2%", tickCount=4),
                 scale=alt.Scale(zero=False, nice=True, domainMax=1),
             ),
             tooltip=[

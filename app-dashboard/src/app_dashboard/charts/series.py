@@ -13,7 +13,7 @@ BAND_80, BAND_90 = "80 % interval", "90 % interval"
 VALUES = ("observed", "forecast", "q05", "q10", "q50", "q90", "q95", "previous", "previous_q10", "previous_q90")
 
 
-def forecast_chart(compared: pl.DataFrame, display: Display, *, height: int = 380) -> Drawing:
+def forecast_chart(compared: pl.DataFrame, display: Display, *, height: int = 420) -> Drawing:
     """Return observations, forecast and earlier forecast of ``frames.side_by_side`` over time."""
     base = _base(compared, display, every_hours=24)
     y, colour = _values_axis(display), _colours(display, (OBSERVED, BEFORE, FORECAST, BAND_80, BAND_90))

@@ -25,9 +25,13 @@ def show() -> None:
             return
         display = page.display()
         _newest(models[0], display)
-        versions, changed, explained = st.tabs(["Versions", "What changed", "What drives a forecast"])
+        versions, decisions, changed, explained = st.tabs(
+            ["Versions", "Champion", "What changed", "What drives a forecast"]
+        )
         with versions:
             _versions(models, display)
+        with decisions:
+            _decisions(display)
         with changed:
             _changed(models, display)
         with explained:
@@ -50,6 +54,7 @@ def _versions(models: Sequence[Mapping[str, Any]], display: Display) -> None:
     rows = [
         {
             "Version": each["version"],
+            "Champion": "★" if each.get("champion") else "",
             f"As of ({display.zone_title})": display.when(parsed(each["reference_datetime"]))
             if each["reference_datetime"]
             else NOTHING,
@@ -70,6 +75,34 @@ _RATIO = "MAE over naive"
 
 def _percentage(share: float | None) -> float | None:
     return None if share is None else share * 100
+
+
+def _decisions(display: Display) -> None:
+    """Show who was promoted, kept or rolled back, and why."""
+    st.caption(
+        "A champion is a configuration, trained anew by every run. A challenger that a search found takes its place "
+        "only where a test on hours that it has not seen says that it is not worse."
+    )
+    with page.problems_shown():
+        items = page.json("/promotions", limit=200, feature_view_version=page.view())["items"]
+        if not items:
+            st.info("No challenger yet: the champion is the default configuration.", icon=":material/verified:")
+            return
+        rows = [
+            {
+                f"As of ({display.zone_title})": display.when(parsed(each["at"])),
+                "Decision": _ACTIONS.get(each["action"], each["action"]),
+                "Champion since then": each["source"],
+                "Why": each["reason"],
+                "By": each["by"],
+                "Model": each["model_version"],
+            }
+            for each in items
+        ]
+        st.dataframe(rows, hide_index=True, column_config={"Why": st.column_config.TextColumn(width="large")})
+
+
+_ACTIONS = {"promote": "promoted", "keep": "champion kept", "rollback": "rolled back"}
 
 
 def _changed(models: Sequence[Mapping[str, Any]], display: Display) -> None:
