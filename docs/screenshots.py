@@ -40,6 +40,7 @@ def opened(page: Page, address: str) -> Page:
     page.goto(address)
     page.wait_for_selector(DRAWN, timeout=60_000)
     page.wait_for_selector("h1", timeout=60_000)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
     return page
 
 
