@@ -19,7 +19,7 @@ class AirflowApi:
         self._dag = dag
         self._client = httpx.Client(base_url=layout.airflow_url, timeout=30, trust_env=False)
 
-    def wait_until_healthy(self, *, seconds: float = 120) -> None:
+    def wait_until_healthy(self, *, seconds: float = 300) -> None:
         """Return when API server, scheduler, dag-processor and triggerer are healthy and the DAG is known.
 
         Raises:
