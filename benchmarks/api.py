@@ -6,7 +6,8 @@ The archive is simulated: two hourly runs of so many series with 24 hours each, 
 is the one of ``python -m app_api``, with two more routes that return ready bytes as long as a forecast: ``/constant``,
 an ordinary FastAPI route without parameters, and ``/floor``, a bare Starlette route before all others, which is less
 than FastAPI ever does. wrk asks for series drawn at random and for these, in turn, round by round, so that all meet the
-same machine; what is reported are the medians over the rounds. Then a third run is archived while the server is asked,
+same machine; what is reported are the medians over the rounds, and the server's processor time per request, which
+says more than a clock on a machine that is busy. Then a third run is archived while the server is asked,
 and the seconds until its forecasts are answered are measured. The results go to ``benchmarks/results/api.json`` with
 the commit and the machine.
 """
@@ -143,16 +144,27 @@ def server(root: Path, port: int, size: int) -> Iterator[tuple[int, float]]:
         process.wait(30)
 
 
-def loaded(port: int, path: str, *, series: int, seconds: int, connections: int, folder: Path) -> dict[str, float]:
-    """Return what wrk measures of one path; of random series if it is empty."""
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def loaded(
+    pid: int, port: int, path: str, *, series: int, seconds: int, connections: int, folder: Path
+) -> dict[str, float]:
+    """Return what wrk measures of one path, of random series if it is empty, and the server's time per request."""
     script = folder / "wrk.lua"
     script.write_text(SCRIPT.format(path=path, series=series))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    before = cpu_seconds(pid)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
+    used = cpu_seconds(pid) - before
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     if found["errors"]:
         sys.exit(f"error: {found['errors']:.0f} requests of {path or 'forecasts'} failed")
-    return found | {"requests_per_second": found["requests"] / found["seconds"]}
+    per_request = {"cpu_us_per_request": 1e6 * used / found["requests"]}
+    return found | {"requests_per_second": found["requests"] / found["seconds"]} | per_request
 
 
 def memory(pid: int) -> dict[str, float]:
@@ -195,10 +207,10 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in PATHS}
     with server(root, options.port, size) as (pid, until_first):
         for path in PATHS.values():
-            loaded(options.port, path, **load | {"seconds": 2})
+            loaded(pid, options.port, path, **load | {"seconds": 2})
         for _ in range(options.rounds):
             for name, path in PATHS.items():
-                rounds[name].append(loaded(options.port, path, **load))
+                rounds[name].append(loaded(pid, options.port, path, **load))
         under_load = memory(pid)
         new = until_new(root, options.port, options.series)
         after_new = memory(pid)
@@ -212,7 +224,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def report(rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """Return the medians of the rounds, and how the forecasts stand to the constant."""
-    kept = ("requests_per_second", "p50_ms", "p99_ms")
+    kept = ("requests_per_second", "p50_ms", "p99_ms", "cpu_us_per_request")
     medians = {
         name: {key: round(statistics.median(each[key] for each in found), 3) for key in kept}
         for name, found in rounds.items()
@@ -222,6 +234,8 @@ def report(rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
         f"against_{name}": {
             "throughput_ratio": round(forecast["requests_per_second"] / medians[name]["requests_per_second"], 3),
             "p99_ratio": round(forecast["p99_ms"] / medians[name]["p99_ms"], 3),
+            # What the throughputs would be to each other if nothing else ran.
+            "throughput_ratio_by_cpu": round(medians[name]["cpu_us_per_request"] / forecast["cpu_us_per_request"], 3),
         }
         for name in ("constant", "floor")
     }

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import httpx
 import polars as pl
 import psutil
 import pytest
@@ -99,6 +100,20 @@ def test_one_command_takes_a_fresh_machine_to_forecasts(started: Started) -> Non
     assert str(started.stack.root / "secrets") in started.first_run
     assert re.findall(r"\d+\.\d s  run_feature_pipeline", started.first_run)
     assert started.stack.secret("index-password") not in started.first_run
+
+
+def test_the_api_serves_what_the_last_run_archived_and_leads_to_its_pages(stack: Stack) -> None:
+    runs = ForecastArchive(Settings(root_dir=stack.root)).read_runs()
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.api_port}", timeout=60, trust_env=False) as client:
+        assert client.get("/api/v1/readiness").raise_for_status().json()["status"] == "ready"
+        page = client.get("/api/v1/forecasts", params={"limit": 1000}).raise_for_status().json()
+        newest = f"{runs['reference_datetime'].max():%Y-%m-%dT%H:%M:%SZ}"
+        assert {each["reference_datetime"] for each in page["items"]} == {newest}
+        assert sum(len(each["forecast"]) for each in page["items"]) == runs["forecasts"][-1] == 1824
+        run = client.get("/api/v1/runs").json()["items"][0]
+        assert run["airflow_url"].startswith(f"http://127.0.0.1:{stack.airflow_port}/dags/ml_pipeline/runs/")
+        ingest = client.get("/api/v1/ingests").json()["items"][0]
+        assert client.get(ingest["validation_page"]).is_success
 
 
 def test_nothing_is_left_running_after_one_run(started: Started) -> None:

@@ -127,6 +127,7 @@ def fill(root: Path, tracking_template: Path) -> Filled:
     Alarms(settings).write(checks())
     quarantine(settings)
     register(settings)
+    tracking.promote(settings, model_version=1, at=REFERENCE, reason="steadier at night")
     validation(system.page(REFERENCE))
     return system
 

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +30,7 @@ LISTS: dict[str, type[models.Model]] = {
     "/monitoring": models.Metric,
     "/alarms": models.Alarm,
     "/models": models.ModelSummary,
+    "/promotions": models.Decision,
     "/ingests": models.Ingest,
     "/validations": models.Validation,
     "/quarantine": models.Finding,
@@ -334,6 +337,19 @@ def test_prometheus_sees_requests_data_metrics_and_alarms(api: httpx.Client) -> 
     assert float(lines["ml_pipeline_quarantined_rows"]) == 1
 
 
+def test_the_champion_is_marked_and_the_decision_told(api: httpx.Client) -> None:
+    assert [each["champion"] for each in api.get(f"{V1}/models").json()["items"]] == [True]
+    [decision] = api.get(f"{V1}/promotions").json()["items"]
+    facts = {name: decision[name] for name in ("action", "at", "by", "reason", "model_version")}
+    assert facts == {
+        "action": "promote",
+        "at": "2024-03-31T05:00:00Z",
+        "by": "person",
+        "reason": "steadier at night",
+        "model_version": 1,
+    }
+
+
 def test_monitoring_is_filtered_by_all_that_names_a_metric(api: httpx.Client) -> None:
     def found(**query: Any) -> list[Any]:
         return [each["value"] for each in api.get(f"{V1}/monitoring", params=query).json()["items"]]
@@ -354,3 +370,13 @@ def test_the_schema_describes_every_answer_with_problems_in_their_own_form(api: 
             )
             assert form in response["content"], (path, status)
     assert "ValidationError" not in json.dumps(schema)
+
+
+def test_every_address_in_the_documentation_is_answered(api: httpx.Client) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    addresses = re.findall(r"'http://127\.0\.0\.1:8000([^']*)'", text)
+    assert len(addresses) > 8
+    for address in addresses:
+        assert api.get(address).status_code == 200, address
+    routes = {path.split("/")[3] for path in api.get(f"{V1}/openapi.json").json()["paths"]}
+    assert {route for route in routes if f"`/{route}" not in text} == set()

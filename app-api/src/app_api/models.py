@@ -270,6 +270,7 @@ class ModelSummary(Model):
     training_dataset_version: int | None
     configuration_source: str | None = Field(examples=["default"])
     metrics: dict[str, Any] = Field(description="Its backtest.", examples=[{"wape": 0.0564, "naive_wape": 0.095}])
+    champion: bool = Field(description="Whether it is the newest version of the champion's recipe.", examples=[True])
 
 
 class ModelCard(ModelSummary):
@@ -280,6 +281,24 @@ class ModelCard(ModelSummary):
     files: dict[str, str] = Field(description="SHA-256 of each of its files.")
     made_by: dict[str, Any] = Field(description="By which code and DAG run.")
     tags: dict[str, str] = Field(description="What else was recorded.")
+
+
+class Decision(Model):
+    """One decision about the champion, in force from `at` on: docs/models.md."""
+
+    action: Literal["promote", "keep", "rollback"]
+    at: Utc
+    feature_view_version: int = Field(examples=[1])
+    fh: int = Field(examples=[24])
+    config: dict[str, Any] | None = Field(description="The champion's afterwards; null is the shipped default.")
+    source: str = Field(examples=["default"])
+    candidate: dict[str, Any] | None = Field(description="The configuration that was decided on.")
+    reason: str
+    test: dict[str, Any] = Field(description="The figures of the comparison; none where a person decided.")
+    model_version: int | None
+    by: Literal["run", "person"]
+    code_version: str
+    run_id: str
 
 
 class Ingest(Model):

@@ -1,20 +1,29 @@
-"""Models: the registered versions, and a card of each that says what made it and how good it was."""
+"""Models: the registered versions, a card of each, and the decisions about which recipe is the champion."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
 
 from app_api.answers import hashed_answer, served_by
-from app_api.models import ModelCard, ModelSummary, Page
+from app_api.models import Decision, ModelCard, ModelSummary, Page
 from app_api.paging import paged
-from app_api.parameters import PageQuery, Version
+from app_api.parameters import PageQuery, Version, ViewQuery
 from app_api.problems import described
 from forecast_core import tracking
 from forecast_core.tracking import ModelVersion
+from forecast_core.tracking.promotions import named_champion
 
 router = APIRouter(tags=["models"])
+
+
+class PromotionsQuery(ViewQuery, PageQuery):
+    """Which decisions are meant."""
+
+    fh: int = Field(24, ge=1, le=1000, description="Of models that forecast so many hours.")
 
 
 @router.get("/models", summary="Model versions", response_model=Page[ModelSummary], responses=described(406, 422, 503))
@@ -23,8 +32,8 @@ def models(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
     served = served_by(request)
 
     def make() -> bytes:
-        found = tracking.find_model_versions(served.settings)[::-1]
-        return paged(request, query, found, lambda page: [_summary(each).model_dump() for each in page])
+        found, named = tracking.find_model_versions(served.settings)[::-1], named_champion(served.settings)
+        return paged(request, query, found, lambda page: [_summary(each, named).model_dump() for each in page])
 
     return hashed_answer(request, make)
 
@@ -38,14 +47,36 @@ def models(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
 def card(request: Request, version: Annotated[Version, Path()]) -> Response:
     """All that the registry keeps of a version: data, configuration, backtest, files, code and DAG run."""
     served = served_by(request)
-    return hashed_answer(request, lambda: _card(tracking.model_version(served.settings, version)))
+
+    def make() -> ModelCard:
+        return _card(tracking.model_version(served.settings, version), named_champion(served.settings))
+
+    return hashed_answer(request, make)
 
 
-def _summary(model: ModelVersion) -> ModelSummary:
-    return ModelSummary.model_validate(_facts(model))
+@router.get(
+    "/promotions",
+    summary="Decisions about the champion",
+    response_model=Page[Decision],
+    responses=described(404, 406, 422, 503),
+)
+def promotions(request: Request, query: Annotated[PromotionsQuery, Query()]) -> Response:
+    """Who was promoted, kept or rolled back, when and why, newest first; none where the shipped default always was."""
+    served = served_by(request)
+    view = served.view(query.feature_view_version).version
+
+    def make() -> bytes:
+        found = tracking.promotions(served.settings, feature_view_version=view, fh=query.fh)[::-1]
+        return paged(request, query, found, lambda page: [asdict(each) for each in page])
+
+    return hashed_answer(request, make)
 
 
-def _facts(model: ModelVersion) -> dict[str, Any]:
+def _summary(model: ModelVersion, champion: int | None) -> ModelSummary:
+    return ModelSummary.model_validate(_facts(model, champion))
+
+
+def _facts(model: ModelVersion, champion: int | None) -> dict[str, Any]:
     tags = model.tags
     return {
         "version": model.version,
@@ -55,14 +86,15 @@ def _facts(model: ModelVersion) -> dict[str, Any]:
         "training_dataset_version": tags.get("training_dataset_version"),
         "configuration_source": tags.get("config_source"),
         "metrics": _parsed(tags, "metrics") or {},
+        "champion": model.version == champion,
     }
 
 
-def _card(model: ModelVersion) -> ModelCard:
+def _card(model: ModelVersion, champion: int | None) -> ModelCard:
     apart = {"metrics", "files", "made_by", "config", "config_source"}
     return ModelCard.model_validate(
         {
-            **_facts(model),
+            **_facts(model, champion),
             "source": model.source,
             "configuration": _parsed(model.tags, "config"),
             "files": _parsed(model.tags, "files") or {},
