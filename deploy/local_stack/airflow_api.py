@@ -17,7 +17,7 @@ class AirflowApi:
     def __init__(self, layout: Layout, dag: str = "ml_pipeline") -> None:
         self._layout = layout
         self._dag = dag
-        self._client = httpx.Client(base_url=layout.airflow_url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=layout.airflow_url, timeout=120, trust_env=False)
 
     def wait_until_healthy(self, *, seconds: float = 300) -> None:
         """Return when API server, scheduler, dag-processor and triggerer are healthy and the DAG is known.
