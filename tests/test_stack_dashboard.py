@@ -1,0 +1,31 @@
+"""The dashboard and the API as `make run` leaves them: they show the numbers of the DAG's run."""
+
+import httpx
+import pytest
+
+from app_dashboard.display import Display
+from tests.dashboard import browsing, figures, settled
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+def test_the_stacks_dashboard_shows_what_its_api_says_of_its_run(stack: Stack) -> None:
+    address = f"http://127.0.0.1:{stack.api_port}/api/v1"
+    forecast = httpx.get(f"{address}/forecasts/DK1/111", trust_env=False, timeout=60).raise_for_status().json()
+    runs = httpx.get(f"{address}/runs", trust_env=False, timeout=60).raise_for_status().json()
+    dashboard = f"http://127.0.0.1:{stack.dashboard_port}"
+    with browsing() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(120_000)
+        page.goto(f"{dashboard}/?area=DK1&consumer_type=111")
+        settled(page)
+        page.get_by_test_id("stMetricValue").first.wait_for()
+        total = sum(hour["energy_consumption"] for hour in forecast["forecast"])
+        assert figures(page)["Next 24 hours"] == Display().energy(total)
+        page.goto(f"{dashboard}/runs")
+        settled(page)
+        page.get_by_test_id("stMetricValue").first.wait_for()
+        assert figures(page)["With forecasts"] == str(runs["total"])
+        [link] = page.get_by_role("link", name="Open Airflow").all()
+        assert link.get_attribute("href") == f"http://127.0.0.1:{stack.airflow_port}/dags/ml_pipeline"
