@@ -175,7 +175,7 @@ def test_a_forecasts_table_and_download_are_the_apis(page: Page, dashboard: str,
         assert cells[0] == f"{datetime.fromisoformat(hour['datetime_utc']):%a %d %b %H:%M}"
         assert cells[1:6] == wanted
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     with download.value.path().open(encoding="utf-8") as file:
         rows = {row["datetime_utc"]: row for row in csv.DictReader(file)}
     assert {each["datetime_utc"]: each["energy_consumption"] for each in hours} == {

@@ -11,6 +11,8 @@ from app_dashboard.charts.explanation import contributions
 from app_dashboard.display import NOTHING, Display, parsed, percent
 from app_dashboard.frames import table
 
+USUAL = "usual course"
+
 
 def show() -> None:
     """Show the page."""
@@ -154,7 +156,9 @@ def _explained(display: Display) -> None:
     if members.is_empty() and features.is_empty():
         st.info("This run kept no explanation of its forecasts.", icon=":material/hourglass_empty:")
         return
-    for parts, heading in ((members, "By member of the blend"), (features, "By group of inputs")):
+    # Beside the usual course, what bends it would not be seen.
+    around = features.filter(pl.col("name") != USUAL) if features.height else features
+    for parts, heading in ((members, "By member of the blend"), (around, "Inputs that bend the usual course")):
         if parts.height:
             st.subheader(heading, anchor=False)
             page.chart(contributions(parts, display), alternative=f"{heading}, hour by hour")
