@@ -105,9 +105,9 @@ docs: dev ## build the documentation site, checked for broken links and anything
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
-	@$(MAKE) --no-print-directory -j 2 test-units test-stack
+	@$(MAKE) --no-print-directory test-units
+	@$(MAKE) --no-print-directory test-stack
 
-# The stack's tests wait for Airflow half of the time; the others fit in between.
 .PHONY: test-units
 test-units:
 	$(PYTEST) -n 2 -m "not stack"
