@@ -252,6 +252,7 @@ def test_the_watch_sends_an_open_alarm_once_to_the_configured_address_and_logs_n
     finally:
         stack.api.delete("/api/v2/connections/ml_pipeline_alarms")
         server.shutdown()
+        server.server_close()
     texts = "".join(message["message"] for message in Receiver.messages)
     assert texts.count("alarm: skill of DK1/111") == 1
     states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline_watch", runs[1]).items()}
