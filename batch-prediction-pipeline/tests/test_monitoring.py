@@ -8,8 +8,10 @@ import pytest
 
 from batch_prediction_pipeline import batch, monitoring, scoring
 from forecast_core import demo, metrics
+from forecast_core.alarms import Alarms
 from forecast_core.errors import NotFoundError
 from forecast_core.forecasts import ForecastArchive
+from forecast_core.window import HOUR
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 HOURS = [REFERENCE + timedelta(hours=12 * step) for step in range(5)]
@@ -137,8 +139,26 @@ def test_forecasts_of_hours_that_are_not_observed_yet_are_not_scored(system: Any
     made = system.ingest(REFERENCE)
     model = register(made.pop("training_dataset_version"), at=REFERENCE)
     batch.predict(24, model_version=model, **made, settings=system.settings)
-    result = monitoring.compute(1, reference_datetime=REFERENCE, settings=system.settings)
+    result = monitoring.compute(1, reference_datetime=REFERENCE + HOUR, settings=system.settings)
     assert (result["scored"], result["note"]) == (0, "none of the 72 archived forecasts' hours has been observed yet")
+
+
+def test_a_run_that_is_made_again_is_monitored_as_when_it_ran_first(system: Any, register: Any) -> None:
+    strict = system.settings.model_copy(update={"alarm_fallback": 0.0})
+
+    def run(reference: datetime) -> dict[str, Any]:
+        made = system.ingest(reference)
+        model = register(made.pop("training_dataset_version"), at=reference)
+        result = monitoring.compute(1, reference_datetime=reference, settings=strict)
+        batch.predict(24, model_version=model, **made, settings=strict)
+        return result
+
+    first = [run(REFERENCE), run(REFERENCE + timedelta(days=1))]
+    figures, checks = ForecastArchive(strict).read_metrics(feature_view_version=1), Alarms(strict).read_checks()
+    assert [run(REFERENCE + timedelta(days=1)), run(REFERENCE)] == first[::-1]
+    assert [len(each["alarms"]) for each in first] == [0, 1]
+    assert ForecastArchive(strict).read_metrics(feature_view_version=1).equals(figures)
+    assert Alarms(strict).read_checks().equals(checks)
 
 
 def test_a_reference_time_sees_no_later_forecast_and_no_later_observation(

@@ -82,9 +82,9 @@ def test_data_that_are_later_than_usual_are_an_alarm(system: Any, register: Any)
 def test_what_monitoring_finds_is_told_by_the_watch_and_asks_for_tuning_once(system: Any, register: Any) -> None:
     tight = type(system)(system.settings.model_copy(update={"alarm_fallback": 0.0}))
     run(tight, register, REFERENCE)
-    result = monitoring.compute(1, reference_datetime=REFERENCE, settings=tight.settings)
+    result = monitoring.compute(1, reference_datetime=REFERENCE + HOUR, settings=tight.settings)
     assert [(each["kind"], each["level"]) for each in result["alarms"]] == [("fallback", "notify")]
-    assert monitoring.compute(1, reference_datetime=REFERENCE, settings=tight.settings) == result
+    assert monitoring.compute(1, reference_datetime=REFERENCE + HOUR, settings=tight.settings) == result
     assert due(tight, REFERENCE + HOUR) == [("fallback", "notify")]
     assert due(tight, REFERENCE + 1.5 * HOUR) == []
 

@@ -25,8 +25,6 @@ _LONGEST: Final = timedelta(days=max(scoring.DAYS))
 _HORIZON: Final = timedelta(days=7)
 """The longest horizon that there can be."""
 
-_INSTANT: Final = timedelta(microseconds=1)
-
 
 def compute(
     feature_view_version: int | str,
@@ -34,7 +32,7 @@ def compute(
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Score the archived forecasts of the last 1, 7 and 30 days that were observed by a reference time; raise alarms.
+    """Score the forecasts made before a reference time, of the last 1, 7 and 30 days observed by it; raise alarms.
 
     Truth and the seasonal naive forecast are the observations as known at the reference time; the days end with the
     newest hour that has both. Figures are kept over all, per series and per lead, and per hour of
@@ -118,19 +116,20 @@ def _raise(
 
 
 def _forecasts(archive: ForecastArchive, view: FeatureView, reference: datetime) -> pl.DataFrame:
-    """Return all whole runs by the reference time that forecast any of the last days that can be observed by then.
+    """Return all whole runs before the reference time that forecast any of the last days that can be observed by then.
 
-    Those days may lie weeks before the reference time, as data come late: the newest run says where.
+    Those days may lie weeks before the reference time, as data come late: the newest run says where. The run of the
+    reference time itself forecasts after it is monitored, so its forecasts are left out when it runs again, too.
     """
-    runs = archive.read_runs(feature_view_version=view.version, reference_until=reference + _INSTANT)
+    runs = archive.read_runs(feature_view_version=view.version, reference_until=reference)
     if runs.is_empty():
-        return archive.read(feature_view_version=view.version, reference_until=reference + _INSTANT)
+        return archive.read(feature_view_version=view.version, reference_until=reference)
     end, fh = runs.select(pl.col("window_end").max(), pl.col("fh").max()).row(0)
     return archive.read(
         feature_view_version=view.version,
         # A run forecasts no hour that is further ahead of its reference time than the longest horizon.
         reference_from=end - _LONGEST - 2 * _HORIZON,
-        reference_until=reference + _INSTANT,
+        reference_until=reference,
         target=Window(end - _LONGEST - timedelta(hours=fh), floor_hour(reference) + 2 * _HORIZON),
     )
 
