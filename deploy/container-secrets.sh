@@ -31,7 +31,8 @@ for name in index-password postgres-password redis-password airflow-api-secret a
   openssl rand -hex 32 | write_once "$name"
 done
 openssl rand -base64 32 | tr '+/' '-_' | write_once airflow-fernet-key
-printf '{"admin": "%s"}\n' "$(openssl rand -hex 16)" | write_once airflow-passwords.json
+openssl rand -hex 16 | write_once airflow-viewer-password
+printf '{"admin": "%s", "viewer": "%s"}\n' "$(openssl rand -hex 16)" "$(read_secret airflow-viewer-password)" | write_once airflow-passwords.json
 # SHA-512 crypt: pypiserver's reader fails on bcrypt 5. The password goes in by standard input, not as an argument.
 printf 'ml-pipeline:%s\n' "$(read_secret index-password | openssl passwd -6 -stdin)" | write_once htpasswd
 printf 'machine index login ml-pipeline password %s\n' "$(read_secret index-password)" | write_once netrc

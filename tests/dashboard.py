@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
@@ -87,6 +87,22 @@ def filled_once(folder: Path, tracking_template: Path) -> Settings:
             fill(settings)
             (folder / "dashboard-filled").touch()
     return settings
+
+
+def dag_runs() -> list[dict[str, Any]]:
+    """Runs as Airflow has them, of REFERENCES: the first failed at its second task, the second went well."""
+    found = []
+    for reference, state in zip(REFERENCES, ("failed", "success"), strict=True):
+        begun = [f"{reference + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}" for seconds in (2, 12, 95)]
+        ran = {"start_date": begun[0], "end_date": begun[1], "duration": 10.0, "state": "success", "try_number": 1}
+        last = {"start_date": begun[1], "end_date": begun[2], "duration": 83.0, "state": state, "try_number": 2}
+        tasks = [{"task_id": "run_feature_pipeline", **ran}, {"task_id": "batch_predict", **last}]
+        times = {"start_date": begun[0], "end_date": begun[2], "duration": 93.0, "state": state}
+        hour = reference.isoformat()
+        found.append(
+            {"dag_run_id": f"scheduled__{hour}", "logical_date": hour, "run_after": hour, **times, "tasks": tasks}
+        )
+    return found
 
 
 @dataclass

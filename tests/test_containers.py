@@ -271,7 +271,8 @@ def test_workers_and_deployment_share_one_root_and_everybody_has_the_dags(servic
 def test_every_setting_of_the_pipelines_can_be_set_in_env_on_one_machine_and_in_containers() -> None:
     fields = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
     # In containers, folders and addresses are those of the compose file.
-    fixed_there = {f"ML_PIPELINE_{name}" for name in ("ROOT_DIR", "API_HOST", "API_KEYS_FILE", "AIRFLOW_URL")}
+    airflow = {f"AIRFLOW_{name}" for name in ("URL", "API_URL", "USER", "PASSWORD_FILE")}
+    fixed_there = {f"ML_PIPELINE_{name}" for name in ("ROOT_DIR", "API_HOST", "API_KEYS_FILE", *airflow)}
     for folder, fixed in ((REPOSITORY, set()), (COMPOSE_FILE.parent, fixed_there)):
         offered = re.findall(r"^#?(ML_PIPELINE_\w+)=", (folder / ".env.default").read_text(), re.MULTILINE)
         assert fields - fixed <= set(offered)

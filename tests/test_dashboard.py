@@ -14,10 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 from app_dashboard.display import Display, percent
 from forecast_core import tracking
 from forecast_core.settings import Settings
+from forecast_core.testing import Airflow
 from tests.dashboard import (
     WIDTHS,
     Api,
     browsing,
+    dag_runs,
     figures,
     filled_once,
     serving_api,
@@ -46,9 +48,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory, tracking_template: Path) ->
 
 
 @pytest.fixture(scope="session")
-def api(filled: Settings) -> Iterator[Api]:
-    with serving_api(filled) as served:
-        yield served
+def api(filled: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    password = tmp_path_factory.mktemp("airflow") / "password"
+    password.write_text("secret")
+    with Airflow("secret", runs=dag_runs()) as airflow:
+        known = {"airflow_url": airflow.url, "airflow_password_file": password}
+        with serving_api(filled.model_copy(update=known)) as served:
+            yield served
 
 
 @pytest.fixture(scope="session")
@@ -240,6 +246,26 @@ def test_data_models_runs_and_alarms_show_what_the_api_has(page: Page, dashboard
     expect(page.get_by_role("heading", name=f"Open ({len(opened_now)})")).to_be_visible()
 
 
+def test_runs_are_shown_as_airflow_has_them_task_by_task(page: Page, dashboard: str, api: Api) -> None:
+    newest, failed = api.get("/airflow/runs")["items"]
+    settled_at(page, f"{dashboard}/runs?time=UTC")
+    main = page.get_by_test_id("stMain")
+    expect(main).to_contain_text("The newest 2 of 2 runs of ml_pipeline")
+    grid = page.get_by_test_id("stDataFrame").first
+    expect(grid.locator("tr[aria-rowindex='3'] td").first).to_be_attached()
+    for row, run, state in ((2, newest, "✓ success"), (3, failed, "✗ failed")):
+        cells = [cell.inner_text() for cell in grid.locator(f"tr[aria-rowindex='{row}'] td").all()]
+        hour = Display(zone="UTC").when(datetime.fromisoformat(run["logical_date"]))
+        assert cells[:3] == [state, hour, "1 min 33 s"]
+        assert cells[4] == "2"
+    choose(page, "Run", "failed", "Sat 30 Mar 2024 05:00, failed")
+    main.get_by_text("As a table").click()
+    tasks = page.get_by_test_id("stDataFrame").nth(1)
+    expect(tasks.locator("tr[aria-rowindex='3'] td").first).to_be_attached()
+    cells = [cell.inner_text() for cell in tasks.locator("tr[aria-rowindex='3'] td").all()]
+    assert cells == ["batch predict", "failed", "10", "1 min 23 s", "2"]
+
+
 def test_a_number_is_walked_back_to_its_source(page: Page, dashboard: str, api: Api) -> None:
     settled_at(page, f"{dashboard}/provenance?area=DK1&consumer_type=111")
     run = api.get("/runs")["items"][0]
@@ -254,6 +280,8 @@ def test_a_number_is_walked_back_to_its_source(page: Page, dashboard: str, api: 
         "demo://denmark",
     ):
         expect(main).to_contain_text(text)
+    link = main.get_by_role("link", name="validation", exact=True)
+    assert link.get_attribute("href") == api.url + found["ingests"]["of_run"]["validation_page"]
     main.get_by_text("All that is recorded").first.click()
     expect(main).to_contain_text("feature_view_version")
 
@@ -285,3 +313,5 @@ def test_without_api_and_without_forecasts_a_page_says_what_to_do(
             for title in PAGES.values():
                 go_to(page, title)
                 expect(page.get_by_test_id("stException")).to_have_count(0)
+            go_to(page, "Runs")
+            expect(main).to_contain_text("this API does not know where Airflow is: set ML_PIPELINE_AIRFLOW_URL.")

@@ -13,7 +13,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(900)]
 def test_the_stacks_dashboard_shows_what_its_api_says_of_its_run(stack: Stack) -> None:
     address = f"http://127.0.0.1:{stack.api_port}/api/v1"
     forecast = httpx.get(f"{address}/forecasts/DK1/111", trust_env=False, timeout=60).raise_for_status().json()
-    runs = httpx.get(f"{address}/runs", trust_env=False, timeout=60).raise_for_status().json()
+    # The page is of one dataset; the API lists the runs of all unless it is told which.
+    view = forecast["feature_view_version"]
+    asked = {"feature_view_version": view}
+    runs = httpx.get(f"{address}/runs", params=asked, trust_env=False, timeout=60).raise_for_status().json()
+    dag_runs = httpx.get(f"{address}/airflow/runs", trust_env=False, timeout=60).raise_for_status().json()
     dashboard = f"http://127.0.0.1:{stack.dashboard_port}"
     with browsing() as browser:
         page = browser.new_page()
@@ -23,10 +27,10 @@ def test_the_stacks_dashboard_shows_what_its_api_says_of_its_run(stack: Stack) -
         page.get_by_test_id("stMetricValue").first.wait_for()
         total = sum(hour["energy_consumption"] for hour in forecast["forecast"])
         assert figures(page)["Next 24 hours"] == Display().energy(total)
-        page.goto(f"{dashboard}/runs")
+        page.goto(f"{dashboard}/runs?view={view}")
         settled(page)
         page.get_by_test_id("stMetricValue").first.wait_for()
-        # Of the dataset that is shown: the API lists the runs of all.
-        assert 0 < int(figures(page)["With forecasts"]) <= runs["total"]
+        assert int(figures(page)["With forecasts"]) == runs["total"] > 0
+        page.get_by_text(f"of {dag_runs['total']} runs of ml_pipeline").wait_for()
         [link] = page.get_by_role("link", name="Open Airflow").all()
         assert link.get_attribute("href") == f"http://127.0.0.1:{stack.airflow_port}/dags/ml_pipeline"

@@ -52,7 +52,12 @@ class Filled:
             window=window,
             known_at=reference,
             url="demo://denmark",
-            record={"missing_hours": 3, "warnings": ["a warning"], "validation_page": str(self.page(reference))},
+            record={
+                "missing_hours": 3,
+                "warnings": ["a warning"],
+                "validation_page": str(self.page(reference)),
+                "validation_result": str(self.page(reference).with_suffix(".json")),
+            },
             made_by={"dag_run_id": f"scheduled__{reference.isoformat()}"},
         )
         view = store.create_feature_view(dataset="demo-denmark", feature_group_version=1)

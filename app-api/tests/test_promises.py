@@ -275,6 +275,9 @@ def test_validation_pages_are_served_as_they_were_written(api: httpx.Client) -> 
     assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
     assert "Validation of demo-denmark" in answer.text
     assert api.get(f"{V1}/ingests").json()["items"][0]["validation_page"] == path
+    traced = api.get(f"{ONE}/provenance?datetime_utc=2024-03-30T06:00Z").json()["ingests"]
+    assert traced["of_run"]["validation_page"] == traced["latest"][0]["validation_page"] == path
+    assert "validation_result" not in json.dumps(traced)
 
 
 def test_runs_link_to_airflow_where_its_address_is_set(filled: Any, serve: Any) -> None:

@@ -22,6 +22,27 @@ def observed(at: int, value: float) -> dict[str, Any]:
     return {"datetime_utc": f"{START + at * HOUR:%Y-%m-%dT%H:%M:%SZ}", "energy_consumption": value}
 
 
+def test_tasks_of_a_run_are_placed_along_its_time_also_those_that_run_or_never_began() -> None:
+    def task(name: str, state: str | None, begun: int | None, ended: int | None) -> dict[str, Any]:
+        at = {
+            key: None if s is None else f"2024-03-30T05:00:{s:02}Z"
+            for key, s in (("started_at", begun), ("ended_at", ended))
+        }
+        return {"task_id": name, "state": state, "tries": 1, **at}
+
+    states = [task("a_b", "success", 2, 10), task("c", "running", 11, None), task("d", None, None, None)]
+    run = {"started_at": "2024-03-30T05:00:01Z", "tasks": states}
+    found = frames.tasks(run, "2024-03-30T05:00:30Z")
+    assert found.drop("tries").rows() == [
+        ("a b", "success", 1.0, 8.0),
+        ("c", "running", 10.0, 19.0),
+        ("d", "not scheduled", 0.0, 0.0),
+    ]
+    queued = {"started_at": None, "tasks": [task("d", "scheduled", None, None)]}
+    assert frames.tasks(queued, "2024-03-30T05:00:30Z").row(0) == ("d", "scheduled", 0.0, 0.0, 1)
+    assert frames.tasks({**queued, "tasks": []}, "2024-03-30T05:00:30Z").is_empty()
+
+
 def test_forecast_observations_and_the_earlier_forecast_stand_side_by_side_by_hour() -> None:
     found = frames.side_by_side(
         {

@@ -22,7 +22,7 @@ def settings(layout: Layout) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY_CMD": _command(layout, "airflow-api-secret"),
         "AIRFLOW__API_AUTH__JWT_SECRET_CMD": _command(layout, "airflow-jwt-secret"),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{credentials.AIRFLOW_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": credentials.AIRFLOW_ROLES,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.secrets / "airflow-passwords.json"),
         "AIRFLOW__CORE__FERNET_KEY_CMD": _command(layout, "airflow-fernet-key"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(layout.dags),

@@ -12,6 +12,9 @@ from local_stack.layout import Layout
 
 INDEX_USER = "ml-pipeline"
 AIRFLOW_USER = "admin"
+AIRFLOW_VIEWER = "viewer"
+"""By whom the API asks Airflow about runs."""
+AIRFLOW_ROLES = f"{AIRFLOW_USER}:admin,{AIRFLOW_VIEWER}:viewer"
 
 
 def create(layout: Layout) -> None:
@@ -22,7 +25,11 @@ def create(layout: Layout) -> None:
     for name in ("index-password", "airflow-api-secret", "airflow-jwt-secret"):
         _write_once(folder / name, secrets.token_urlsafe(32))
     _write_once(folder / "airflow-fernet-key", urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    _write_once(folder / "airflow-viewer-password", secrets.token_urlsafe(16))
     _write_once(folder / "airflow-passwords.json", json.dumps({AIRFLOW_USER: secrets.token_urlsafe(16)}))
+    passwords = json.loads(read(layout, "airflow-passwords.json"))
+    passwords[AIRFLOW_VIEWER] = read(layout, "airflow-viewer-password")
+    _write(folder / "airflow-passwords.json", json.dumps(passwords))
     password = read(layout, "index-password")
     # bcrypt 5 breaks pypiserver's reader (passlib); SHA-512 crypt is as strong here and is checked in 5 ms.
     _write_once(folder / "htpasswd", f"{INDEX_USER}:{sha512_crypt.using(rounds=5000).hash(password)}\n")
@@ -41,8 +48,11 @@ def airflow_password(layout: Layout) -> str:
 
 
 def _write_once(path: Path, text: str) -> None:
-    if path.exists():
-        return
+    if not path.exists():
+        _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -203,6 +203,7 @@ def process_environment(layout: Layout) -> dict[str, str]:
         **installer_environment(layout),
         "ML_PIPELINE_ROOT_DIR": str(layout.root),
         "ML_PIPELINE_AIRFLOW_URL": os.environ.get("ML_PIPELINE_AIRFLOW_URL") or layout.airflow_url,
+        "ML_PIPELINE_AIRFLOW_API_URL": os.environ.get("ML_PIPELINE_AIRFLOW_API_URL") or layout.airflow_url,
         "ML_PIPELINE_API_URL": os.environ.get("ML_PIPELINE_API_URL") or f"http://127.0.0.1:{layout.api_port}",
     }
 

@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from app_api import keys, problems, prometheus
+from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
 from app_api.routes import catalogue, forecasts, monitoring, observations, operations, quality, registry, runs
 from app_api.served import Served
@@ -53,6 +54,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
         redoc_url=None,
     )
     served = app.state.served = Served(settings, clock=clock)
+    app.state.airflow = Airflow(settings, clock=clock)
     registry = prometheus.registry_of(served)
     accepted = keys.digests(settings)
     problems.install(app, *([keys.described] if accepted else []))

@@ -128,6 +128,17 @@ def percent(share: float | None, decimals: int = 1) -> str:
     return NOTHING if share is None else f"{share * 100:.{decimals}f} %"
 
 
+def lasting(seconds: float | None) -> str:
+    """Return a length of time as text.
+
+    >>> lasting(41.53), lasting(200)
+    ('41.5 s', '3 min 20 s')
+    """
+    if seconds is None:
+        return NOTHING
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
 def parsed(text: str) -> datetime:
     """Return a time of the API, as text, as a moment."""
     return datetime.fromisoformat(text)

@@ -68,6 +68,36 @@ def table(items: Sequence[Mapping[str, Any]], *times: str) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).cast(pl.String).str.to_datetime(time_zone="UTC") for name in present)
 
 
+def tasks(run: Mapping[str, Any], as_of: str) -> pl.DataFrame:
+    """Return the tasks of a DAG run: ``task``, ``state``, ``begin`` and ``seconds``, ``tries``.
+
+    ``begin`` is in seconds since the run began; a task that runs has taken what there is until ``as_of``. What has not
+    begun is at 0 and takes nothing.
+    """
+    started, now = run["started_at"], datetime.fromisoformat(as_of)
+    zero = datetime.fromisoformat(started) if started else now
+    rows = [
+        {
+            "task": task["task_id"].replace("_", " "),
+            "state": task["state"] or "not scheduled",
+            "begin": max((begun - zero).total_seconds(), 0.0),
+            "seconds": max((ended - begun).total_seconds(), 0.0),
+            "tries": task["tries"],
+        }
+        for task in run["tasks"]
+        for begun in [datetime.fromisoformat(task["started_at"]) if task["started_at"] else zero]
+        for ended in [_ended(task, begun, now)]
+    ]
+    schema = {"task": pl.String(), "state": pl.String(), "begin": pl.Float64(), "seconds": pl.Float64()}
+    return pl.DataFrame(rows, schema={**schema, "tries": pl.Int64()})
+
+
+def _ended(task: Mapping[str, Any], begun: datetime, now: datetime) -> datetime:
+    if task["ended_at"]:
+        return datetime.fromisoformat(task["ended_at"])
+    return now if task["state"] == "running" else begun
+
+
 def missing_hours(references: pl.Series) -> list[datetime]:
     """Return the full hours between the first and the last of some times that are not among them."""
     times = references.alias("time").to_frame()

@@ -68,15 +68,26 @@ def choices() -> None:
 
 def _dataset() -> None:
     try:
-        views = _client().json_at_most(DATASETS_FRESH_SECONDS, "/feature-views", limit=1000)["items"]
+        views = _views()
     except ApiProblem:
         # The page itself says so.
         return
     names = {str(each["version"]): f"{each['dataset']}, feature view {each['version']}" for each in views}
     if len(names) > 1:
-        newest = max(views, key=lambda each: each["latest_reference_datetime"] or "")
-        ordered = sorted(names, key=lambda version: version != str(newest["version"]))
-        linked_choice("Dataset", ordered, key="view", named=lambda version: names.get(version, version))
+        linked_choice("Dataset", list(names), key="view", named=lambda version: names.get(version, version))
+
+
+def _views() -> list[dict[str, Any]]:
+    """Return the feature views that have runs, that of the newest run first."""
+    views = _client().json_at_most(DATASETS_FRESH_SECONDS, "/feature-views", limit=1000)["items"]
+    newest = max((each["latest_reference_datetime"] or "" for each in views), default="")
+    return sorted(views, key=lambda each: each["latest_reference_datetime"] != newest)
+
+
+def dataset() -> dict[str, Any]:
+    """Return ``dataset`` and ``feature_group_version`` of the chosen dataset; nothing before there are forecasts."""
+    chosen = [each for each in _views() if view() in (None, each["version"])]
+    return {name: chosen[0][name] for name in ("dataset", "feature_group_version")} if chosen else {}
 
 
 def title(text: str, about: str) -> None:

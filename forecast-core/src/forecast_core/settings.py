@@ -79,6 +79,15 @@ class Settings(BaseSettings):
         (), description="Origins (JSON list) whose pages may read the API in a browser; none by default."
     )
     airflow_url: str | None = Field(None, description="Address of Airflow's pages, for the API's links to DAG runs.")
+    airflow_api_url: str | None = Field(
+        None, description="Where the API asks Airflow about runs, if not at the address of its pages."
+    )
+    airflow_user: str = Field(
+        "viewer", description="Airflow's user by whom the API asks; to look is all it must be allowed."
+    )
+    airflow_password_file: Path | None = Field(
+        None, description="File of that user's password; default root/secrets/airflow-viewer-password."
+    )
 
     @property
     def root(self) -> Path:

@@ -130,7 +130,6 @@ def quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> 
 
 def _ingest(ingest: feature_store.Ingest) -> dict[str, Any]:
     record = ingest.record
-    page = FilePath(str(record.get("validation_page") or ""))
     return {
         "dataset": ingest.dataset,
         "feature_group_version": ingest.feature_group_version,
@@ -146,8 +145,14 @@ def _ingest(ingest: feature_store.Ingest) -> dict[str, Any]:
         "series": record.get("series"),
         "warnings": record.get("warnings") or [],
         "dag_run_id": ingest.made_by.get("dag_run_id"),
-        "validation_page": f"/{FOLDER}/{page.parent.name}/{page.name}" if page.suffix == ".html" else None,
+        "validation_page": page_path(record.get("validation_page")),
     }
+
+
+def page_path(recorded: str | None) -> str | None:
+    """Return where this server has the page of a validation, of which a file's path was recorded."""
+    path = FilePath(recorded or "")
+    return f"/{FOLDER}/{path.parent.name}/{path.stem}.html" if path.suffix in {".json", ".html"} else None
 
 
 def _folders(served: Served) -> list[FilePath]:

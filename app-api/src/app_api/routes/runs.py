@@ -4,17 +4,18 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app_api.answers import json_answer, served_by
-from app_api.models import Page, Provenance, Run
+from app_api.airflow import Airflow, page_of
+from app_api.answers import hashed_answer, json_answer, served_by
+from app_api.models import DagRuns, Page, Provenance, Run
 from app_api.paging import paged
 from app_api.parameters import Hour, Name, PageQuery, Time, ViewQuery
 from app_api.problems import described
+from app_api.routes.quality import page_path
 from app_api.served import Served
 from forecast_core import provenance
 
@@ -58,6 +59,19 @@ def runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
 
 
 @router.get(
+    "/airflow/runs",
+    summary="Runs as Airflow has them",
+    response_model=DagRuns,
+    responses=described(404, 406, 503),
+)
+async def airflow_runs(request: Request) -> Response:
+    """The newest runs of the pipeline's DAG with state and times, task by task: those that failed, too."""
+    airflow: Airflow = request.app.state.airflow
+    found = await airflow.runs()
+    return hashed_answer(request, lambda: found)
+
+
+@router.get(
     "/forecasts/{area}/{consumer_type}/provenance",
     summary="Where a forecast comes from",
     response_model=Provenance,
@@ -83,6 +97,8 @@ def trace(
             reference_datetime=reference,
             feature_view_version=view,
         )
+        for each in filter(None, [found["ingests"]["of_run"], *found["ingests"]["latest"]]):
+            each["validation_page"] = page_path(each.pop("validation_result", None))
         return Provenance.model_validate(iso_times(found))
 
     return json_answer(request, TABLES, make)
@@ -106,11 +122,5 @@ def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in facts.items() if name != "made_by"},
         "dataset": None if view is None else view.dataset,
         "dag_run_id": dag_run,
-        "airflow_url": airflow_page(served, dag_run),
+        "airflow_url": page_of(served.settings, dag_run),
     }
-
-
-def airflow_page(served: Served, dag_run: str | None) -> str | None:
-    """Return the address of a DAG run's page, if Airflow's is set."""
-    base = served.settings.airflow_url
-    return None if base is None or dag_run is None else f"{base.rstrip('/')}/dags/ml_pipeline/runs/{quote(dag_run)}"

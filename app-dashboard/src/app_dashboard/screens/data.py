@@ -18,7 +18,8 @@ def show() -> None:
     """Show the page."""
     page.title("Data", "What each run asked its source for, what came, and what was wrong with it.")
     with page.problems_shown():
-        ingests = page.json("/ingests", limit=500)["items"]
+        chosen = page.dataset()
+        ingests = page.json("/ingests", limit=500, **chosen)["items"]
         if not ingests:
             st.info(
                 "Nothing has been ingested yet: `make run` starts the pipeline and says how it goes.",
@@ -37,9 +38,9 @@ def show() -> None:
             page.chart(charts.changes(rows, display), alternative="Values revised or taken back, by run")
         validations, quarantine, revisions = st.tabs(["Validation", "Quarantine", "Revisions of a series"])
         with validations:
-            _validations(display)
+            _validations(chosen.get("dataset"), display)
         with quarantine:
-            _quarantine(display)
+            _quarantine(chosen, display)
         with revisions:
             _revisions(display)
 
@@ -72,8 +73,8 @@ def _age(hours: float | None) -> str:
     return f"{hours:.1f} h" if abs(hours) < 48 else f"{hours / 24:,.0f} days"
 
 
-def _validations(display: Display) -> None:
-    items = page.json("/validations", limit=200)["items"]
+def _validations(dataset: str | None, display: Display) -> None:
+    items = page.json("/validations", limit=200, dataset=dataset)["items"]
     if not items:
         st.info("No run has been validated yet.", icon=":material/hourglass_empty:")
         return
@@ -92,8 +93,8 @@ def _validations(display: Display) -> None:
     st.dataframe(rows, hide_index=True, column_config={"Page": link}, height=380)
 
 
-def _quarantine(display: Display) -> None:
-    answer = page.json("/quarantine", limit=1000, pending=True)
+def _quarantine(chosen: Mapping[str, Any], display: Display) -> None:
+    answer = page.json("/quarantine", limit=1000, pending=True, **chosen)
     items = answer["items"]
     if not items:
         st.success("Nothing waits in quarantine.", icon=":material/check_circle:")

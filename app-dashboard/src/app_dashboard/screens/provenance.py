@@ -120,8 +120,13 @@ def _ingests(found: Mapping[str, Any], display: Display) -> tuple[str, list[str]
         f"{newest['revised']:,} revised"
         if newest
         else "",
-        f"{len(newest.get('warnings') or [])} warnings of its validation" if newest else "",
+        f"{len(newest.get('warnings') or [])} warnings of its {_validation(newest)}" if newest else "",
     ]
+
+
+def _validation(ingest: Mapping[str, Any]) -> str:
+    address = ingest["validation_page"]
+    return f"[validation]({page.settings().api_public_url}{address})" if address else "validation"
 
 
 def _source(found: Mapping[str, Any], _display: Display) -> tuple[str, list[str]]:

@@ -7,7 +7,9 @@ import streamlit as st
 
 from app_dashboard import frames, page
 from app_dashboard.display import NOTHING, Display, parsed
+from app_dashboard.screens import dag_runs
 
+NEWEST = 500
 DONE, STOPPED, UNDONE = "forecasts archived", "stopped by validation", "ingested, no forecasts yet"
 
 
@@ -15,16 +17,19 @@ def show() -> None:
     """Show the page."""
     page.title("Runs", "One run an hour: ingested, validated, trained, forecast.")
     with page.problems_shown():
-        runs = page.json("/runs", limit=500, feature_view_version=page.view())["items"]
-        ingests = page.json("/ingests", limit=500)["items"]
-        validations = page.json("/validations", limit=500)["items"]
-        display = page.display()
-        if not runs and not ingests and not validations:
+        chosen, display = page.dataset(), page.display()
+        runs = page.json("/runs", limit=NEWEST, feature_view_version=page.view())
+        ingests = page.json("/ingests", limit=NEWEST, **chosen)["items"]
+        validations = page.json("/validations", limit=NEWEST, dataset=chosen.get("dataset"))["items"]
+        rows = joined(runs["items"], ingests, validations)
+        if rows:
+            _figures(rows, runs["total"], display)
+        else:
             st.info("No run yet: `make run` starts the first.", icon=":material/hourglass_empty:")
-            return
-        rows = joined(runs, ingests, validations)
-        _figures(rows, display)
-        _table(rows, display)
+        dag_runs.show(display)
+        if rows:
+            st.subheader("Hour by hour", anchor=False)
+            _table(rows, display)
 
 
 def joined(
@@ -50,11 +55,11 @@ def state(row: Mapping[str, Any]) -> str:
     return STOPPED if stopped and "ingest" not in row else UNDONE
 
 
-def _figures(rows: Sequence[Mapping[str, Any]], display: Display) -> None:
+def _figures(rows: Sequence[Mapping[str, Any]], total: int, display: Display) -> None:
     archived = [row for row in rows if state(row) == DONE]
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Newest run", f"{display.local(parsed(rows[0]['reference'])):%d %b %H:%M}", help=state(rows[0]))
-        st.metric("With forecasts", f"{len(archived):,}")
+        st.metric("With forecasts", f"{total:,}")
         st.metric("Stopped", f"{sum(state(row) == STOPPED for row in rows):,}")
         if archived:
             st.metric("Forecasts of the newest", f"{archived[0]['run']['forecasts']:,}")
