@@ -216,6 +216,11 @@ def main() -> None:
         forecasts[peer], costs[peer] = peer_forecasts(
             peer, args.peers_python, truth, ends, args.days, args.peer_forecasts
         )
+    # An hour that was never observed cannot be scored.
+    forecasts = {
+        name: rows.join(truth, on=["unique_id", "ds"], how="semi", maintain_order="left")
+        for name, rows in forecasts.items()
+    }
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
     result = {
         "data": args.data.name,

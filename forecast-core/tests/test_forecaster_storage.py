@@ -75,7 +75,7 @@ def test_a_forecaster_of_fallbacks_only_is_saved_too(data, tmp_path):
 def test_an_unknown_format_version_is_a_named_error(saved):
     document = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps(document | {"format_version": 99}))
-    with pytest.raises(FormatError, match="format version 99, this software reads 4"):
+    with pytest.raises(FormatError, match="format version 99, this software reads 5"):
         forecaster.load(saved)
 
 

@@ -17,7 +17,7 @@ class ForecasterConfig:
     """
 
     timezone: str = "Europe/Copenhagen"  # whose days and weeks people live by
-    history_days: int = 90  # older observations are not looked at: bounds time and memory
+    history_days: int = 1096  # older observations are not looked at: bounds time and memory
     day_decay: float = 0.7  # weight of a day in the seasonal base, against that of the day after
     other_day_weight: float = 0.03  # weight in the seasonal base of days of another type (workday, Saturday, Sunday)
     origin_decay: float = 0.93  # weight of a training origin, against that of the origin a day later
@@ -32,6 +32,7 @@ class ForecasterConfig:
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.7
     trees_weight: float = 0.3  # share of the trees in the blend, the rest is the other members'; 0 fits no trees
+    years_weight: float = 0.8  # share of the member that learns from a year and more, where there is one; 0 fits none
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -51,6 +52,7 @@ class ForecasterConfig:
             "feature_fraction": (0.01, 1),
             "bagging_fraction": (0.01, 1),
             "trees_weight": (0, 1),
+            "years_weight": (0, 1),
             "seed": (0, 2**31 - 1),
         }
         for name, (low, high) in ranges.items():

@@ -81,7 +81,8 @@ class Block:
     """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual to ``base`` back into kWh.
 
     ``usable[series]`` is false where the level is not positive: nothing can be relative to it.
-    ``variation[series]`` is the mean absolute change from day to day, relative to the level.
+    ``variation[series]`` is the mean absolute change from day to day, relative to the level, and
+    ``missed[hour, series]`` what the expected missed on the last day.
     """
 
     x: FloatArray
@@ -89,6 +90,7 @@ class Block:
     level: FloatArray
     variation: FloatArray
     usable: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    missed: FloatArray
 
 
 def block(
@@ -132,7 +134,7 @@ def block(
     numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts, errors])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
-    return Block(x, ahead, level, variation(values, origin) / level, usable)
+    return Block(x, ahead, level, variation(values, origin) / level, usable, missed)
 
 
 def mean_known(values: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ import polars as pl
 from forecast_core.errors import InvalidArgument
 from forecast_core.forecaster import distant
 from forecast_core.forecaster.alike import most_alike
-from forecast_core.forecaster.blend import Members, feature_parts, member_parts
+from forecast_core.forecaster.blend import Members, distant_parts, feature_parts, member_parts
 from forecast_core.forecaster.cleaning import bridged, cleaned
 from forecast_core.forecaster.config import DEFAULT, ForecasterConfig
 from forecast_core.forecaster.explanation import Parts, reasons
@@ -24,6 +24,9 @@ from forecast_core.forecaster.panel import Panel, check_horizon, from_observatio
 from forecast_core.forecaster.training import LEAST_DAYS
 from forecast_core.metrics import FloatArray
 from forecast_core.schema import PREDICTIONS
+
+LOOKED_AT_DAYS = 90
+"""Older observations are learnt from, but not forecast from."""
 
 DECIMALS = 3
 """Forecasts are rounded to a watt-hour: what differs by less differs by the order of additions only."""
@@ -46,13 +49,15 @@ class PointForecast:
 
 def point_forecast(panel: Panel, members: Members, *, fh: int, gap: int = 0, config: ForecasterConfig) -> PointForecast:
     """Forecast ``fh`` hours, the first of them ``gap`` hours after the panel's end."""
+    panel = panel.until(panel.hours, LOOKED_AT_DAYS)
     known = cleaned(panel)
     filled = bridged(panel, known)
     why, parts, features = _modelled(panel, filled, members, fh, gap, config)
     modelled = np.asarray(sum(parts.values()))
     sound = np.isfinite(modelled).all(axis=0)
     reason = [
-        first or (why if ok else "the model gave no number") for first, ok in zip(why_not(known), sound, strict=True)
+        first or (second if ok else "the model gave no number")
+        for first, second, ok in zip(why_not(known), why, sound, strict=True)
     ]
     failed = np.array([each is not None for each in reason], dtype=bool)
     values = np.where(failed, fallback(panel, filled, gap=gap, fh=fh, config=config), modelled)
@@ -71,13 +76,14 @@ def point_forecast(panel: Panel, members: Members, *, fh: int, gap: int = 0, con
 
 def _modelled(
     panel: Panel, filled: FloatArray, members: Members, fh: int, gap: int, config: ForecasterConfig
-) -> tuple[str | None, Parts, Callable[[], Parts]]:
-    """Return why there is no model (None: there is one), what each member adds, and what makes its explanation."""
+) -> tuple[list[str | None], Parts, Callable[[], Parts]]:
+    """Return why each series has no model (None: it has), what each member adds, and what makes its explanation."""
     if gap + fh > distant.FROM:
-        path = distant.pattern(panel, filled, gap=gap, fh=fh)
-        return f"observations end {gap} hours before", {"pattern": path}, dict
+        parts, learnt, features = distant_parts(panel, filled, members, fh=fh, gap=gap, config=config)
+        return [None if each else f"observations end {gap} hours before" for each in learnt], parts, features
     if members.none:
-        return f"the model needs {LEAST_DAYS} days of history", {"none": np.zeros((fh, len(panel.series)))}, dict
+        none = f"the model needs {LEAST_DAYS} days of history"
+        return [none for _ in panel.series], {"none": np.zeros((fh, len(panel.series)))}, dict
     recent = panel.until(panel.hours, WINDOW_DAYS)
     filled = filled[-recent.hours :]
     paths = expected(recent, filled, fh=gap + fh, origins=2).values
@@ -92,9 +98,9 @@ def _modelled(
         config=config,
     )
     return (
-        None,
+        [None for _ in panel.series],
         {name: part[gap:] for name, part in member_parts(recent, filled, inputs, members, config).items()},
-        lambda: {name: part[gap:] for name, part in feature_parts(inputs, members, config).items()},
+        lambda: {name: part[gap:] for name, part in feature_parts(recent, inputs, members, config).items()},
     )
 
 

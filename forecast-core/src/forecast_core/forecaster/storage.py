@@ -2,6 +2,7 @@
 
 model.json    format_version, fh, gap, config, members, calibration
 ridge.npz     coefficients
+years.npz     arrays of the member of years; its series are in model.json
 trees.txt     LightGBM model text
 """
 
@@ -17,10 +18,12 @@ from forecast_core.forecaster.config import ForecasterConfig
 from forecast_core.forecaster.intervals import Calibration
 from forecast_core.forecaster.members.ridge import Ridge
 from forecast_core.forecaster.members.trees import Trees
+from forecast_core.forecaster.members.years import Years
 from forecast_core.forecaster.model import Forecaster
 
-FORMAT_VERSION = 4
-MODEL, RIDGE, TREES = "model.json", "ridge.npz", "trees-{}.txt"
+FORMAT_VERSION = 5
+MODEL, RIDGE, TREES, YEARS = "model.json", "ridge.npz", "trees-{}.txt", "years.npz"
+ARRAYS = ("centre", "spread", "directions", "scale", "coefficients")
 
 
 def save(forecaster: Forecaster, directory: Path) -> None:
@@ -32,12 +35,15 @@ def save(forecaster: Forecaster, directory: Path) -> None:
     if members.trees is not None:
         for bag, text in enumerate(members.trees.texts):
             (directory / TREES.format(bag)).write_text(text, encoding="utf-8")
+    if members.years is not None:
+        np.savez(directory / YEARS, **{name: getattr(members.years, name) for name in ARRAYS})
     document = {
         "format_version": FORMAT_VERSION,
         "fh": forecaster.fh,
         "gap": forecaster.gap,
         "config": forecaster.config.to_dict(),
-        "members": [name for name in ("ridge", "trees") if getattr(members, name) is not None],
+        "members": [name for name in ("ridge", "trees", "years") if getattr(members, name) is not None],
+        "years_series": [list(key) for key in members.years.series] if members.years is not None else [],
         "calibration": calibration_to_dict(forecaster.calibration),
     }
     (directory / MODEL).write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -70,18 +76,22 @@ def load(directory: Path) -> Forecaster:
 
 
 def _forecaster(document: dict[str, Any], directory: Path) -> Forecaster:
-    ridge = trees = None
+    ridge = trees = years = None
     if "ridge" in document["members"]:
         with np.load(directory / RIDGE, allow_pickle=False) as arrays:
             ridge = Ridge(arrays["coefficients"])
     if "trees" in document["members"]:
         bags = range(document["config"]["bags"])
         trees = Trees(tuple((directory / TREES.format(bag)).read_text(encoding="utf-8") for bag in bags))
+    if "years" in document["members"]:
+        series = tuple((area, kind) for area, kind in document["years_series"])
+        with np.load(directory / YEARS, allow_pickle=False) as arrays:
+            years = Years(series, **{name: arrays[name] for name in ARRAYS})
     return Forecaster(
         fh=document["fh"],
         gap=document["gap"],
         config=ForecasterConfig.from_dict(document["config"]),
-        members=Members(ridge, trees),
+        members=Members(ridge, trees, years),
         calibration=calibration_from_dict(document["calibration"]),
     )
 
