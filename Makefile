@@ -135,9 +135,12 @@ bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="back
 .PHONY: bench-skill
 bench-skill: BENCH := $(DEV) run --no-sync python benchmarks/skill.py --referee "$(REFEREE)" --referee-python "$(or $(REFEREE_PYTHON),python3)"
 bench-skill: PEERS := $(if $(PEERS_PYTHON),--peers-python "$(PEERS_PYTHON)" --peers mean-7-days course mstl-ets mlforecast-log mlforecast-log-diff24 skforecast)
+bench-skill: YEARS_PEERS := $(if $(PEERS_PYTHON),--peers-python "$(PEERS_PYTHON)" --peers mean-7-days@30 course@30 mstl-ets@30 mlforecast-log@30 mlforecast-log-diff24@30 mlforecast-log-diff24@365 skforecast@30)
 bench-skill: dev ## score forecasts: DENMARK=FILE EIA=FILE DEMO=1 REFEREE=SCRIPT REFEREE_PYTHON=PYTHON PEERS_PYTHON=PYTHON
 	@$(if $(DENMARK),$(BENCH) $(PEERS) --data "$(DENMARK)" $(ARGS))
 	@$(if $(EIA),$(BENCH) $(PEERS) --data "$(EIA)" --year 2023 --name eia-30-days --config '{"timezone": "America/Chicago"}' $(ARGS))
+	@$(if $(EIA),$(BENCH) $(YEARS_PEERS) --data "$(EIA)" --year 2023 --days 1096 --name eia-years --config '{"timezone": "America/Chicago"}' $(ARGS))
+	@$(if $(EIA),$(foreach days,30 1096,$(BENCH) --data "$(EIA)" --year 2023 --days $(days) --gap 360 --name eia-late-$(days)-days --config '{"timezone": "America/Chicago"}' $(ARGS) &&) true)
 	@$(if $(DEMO),$(BENCH) $(PEERS) --data demo --first 2024-03-28T06 --origins 7 --name demo $(ARGS))
 
 .PHONY: bench-cost

@@ -16,7 +16,8 @@ reads (unique_id, ds, y; unique_id, cutoff, ds, yhat, q05 ... q95) and the refer
 for people to ``docs/skill.md``.
 
 With ``--peers`` other forecasters are scored beside ours (``peers/forecast.py``), in an environment of their own; what
-they forecast is kept in ``--peer-forecasts`` and used again when the same is asked of them.
+they forecast is kept in ``--peer-forecasts`` and used again when the same is asked of them. ``skforecast@30`` gives
+that one no more than 30 days, whatever ours is given.
 
 The referee needs pandas and pyarrow: give it an interpreter that has them with ``--referee-python``.
 """
@@ -121,12 +122,28 @@ def run_origin(
         ),
     )
     forecast, _ = watch.timed("predict", lambda: model.predict_and_explain(history, end=end))
-    return {"forecaster": forecast} | {
-        f"naive{season}": forecaster.seasonal_naive(history, end=end, fh=gap + HOURS, season=season).filter(
-            pl.col("datetime_utc") >= end + timedelta(hours=gap)
-        )
-        for season in (24, 168)
-    }
+    late = {"mean-of-last-7-days": mean_of_seven_days(history, end, gap)} if gap else {}
+    return (
+        {"forecaster": forecast}
+        | late
+        | {
+            f"naive{season}": forecaster.seasonal_naive(history, end=end, fh=gap + HOURS, season=season).filter(
+                pl.col("datetime_utc") >= end + timedelta(hours=gap)
+            )
+            for season in (24, 168)
+        }
+    )
+
+
+def mean_of_seven_days(history: pl.DataFrame, end: datetime, gap: int) -> pl.DataFrame:
+    """Return the mean of the last seven days at the same hour of the day, for the hours from ``gap`` after them."""
+    last = history.filter(pl.col("datetime_utc").is_between(end - timedelta(days=7), end, "left"))
+    means = last.group_by("area", "consumer_type", hour=pl.col("datetime_utc").dt.hour()).agg(
+        pl.col("energy_consumption").mean()
+    )
+    first = end + timedelta(hours=gap)
+    hours = pl.datetime_range(first, first + timedelta(hours=HOURS), "1h", closed="left", eager=True)
+    return means.join(pl.DataFrame({"datetime_utc": hours, "hour": hours.dt.hour()}), on="hour")
 
 
 def referee_figures(script: Path, python: str, truth: pl.DataFrame, forecasts: dict[str, pl.DataFrame]) -> Any:
@@ -191,7 +208,7 @@ def main() -> None:
     parser.add_argument("--origins", type=int, default=5, help="daily origins")
     parser.add_argument("--year", type=int, help="two origins in each month of this year, instead of daily ones")
     parser.add_argument("--days", type=int, default=30, help="days of history given, at most")
-    parser.add_argument("--peers", nargs="*", default=[], help="peers to score in the same run: see peers/forecast.py")
+    parser.add_argument("--peers", nargs="*", default=[], help="peers to score beside: PEER or PEER@DAYS")
     parser.add_argument("--peers-python", type=Path, help="interpreter of `uv sync --project benchmarks/peers`")
     parser.add_argument("--peer-forecasts", type=Path, default=Path(".energy/peers"), help="where theirs are kept")
     parser.add_argument("--gap", type=int, default=0, help="hours between the last observation and the first forecast")
@@ -213,8 +230,9 @@ def main() -> None:
     truth = long_form(observations, y=pl.col("energy_consumption"))
     costs = {}
     for peer in args.peers:
+        name, _, days = peer.partition("@")
         forecasts[peer], costs[peer] = peer_forecasts(
-            peer, args.peers_python, truth, ends, args.days, args.peer_forecasts
+            name, args.peers_python, truth, ends, int(days or args.days), args.peer_forecasts
         )
     # An hour that was never observed cannot be scored.
     forecasts = {
