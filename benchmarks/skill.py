@@ -236,7 +236,9 @@ def main() -> None:
         )
     # An hour that was never observed cannot be scored.
     forecasts = {
-        name: rows.join(truth, on=["unique_id", "ds"], how="semi", maintain_order="left")
+        name: rows.cast({"ds": truth.schema["ds"]}).join(
+            truth, on=["unique_id", "ds"], how="semi", maintain_order="left"
+        )
         for name, rows in forecasts.items()
     }
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
