@@ -234,13 +234,7 @@ def main() -> None:
         forecasts[peer], costs[peer] = peer_forecasts(
             name, args.peers_python, truth, ends, int(days or args.days), args.peer_forecasts
         )
-    # An hour that was never observed cannot be scored.
-    forecasts = {
-        name: rows.cast({"ds": truth.schema["ds"]}).join(
-            truth, on=["unique_id", "ds"], how="semi", maintain_order="left"
-        )
-        for name, rows in forecasts.items()
-    }
+    forecasts = {name: observed_only(rows, truth) for name, rows in forecasts.items()}
     figures = referee_figures(args.referee, args.referee_python, truth, forecasts)
     result = {
         "data": args.data.name,
@@ -281,6 +275,12 @@ def own_forecasts(
         parts.append({name: forecast_long(rows, end) for name, rows in made.items()})
         sys.stderr.write(f"{end}: {watch.seconds}\n")
     return {name: pl.concat(part[name] for part in parts) for name in parts[0]}
+
+
+def observed_only(rows: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    """Return the forecasts of hours that were observed: others cannot be scored."""
+    rows = rows.cast({"ds": truth.schema["ds"]})
+    return rows.join(truth, on=["unique_id", "ds"], how="semi", maintain_order="left")
 
 
 def comparison(truth: pl.DataFrame, forecasts: dict[str, pl.DataFrame], figures: Any) -> dict[str, Any]:
