@@ -15,6 +15,7 @@ PICTURES = {
     "dashboard-forecasts": ("?area=DK1&consumer_type=111", WIDE, "light"),
     "dashboard-map": ("map", WIDE, "light"),
     "dashboard-accuracy": ("accuracy", WIDE, "dark"),
+    "dashboard-runs": ("runs", WIDE, "light"),
     "dashboard-narrow": ("?area=DK1&consumer_type=111", NARROW, "dark"),
 }
 DRAWN = "[data-testid=stApp][data-test-script-state=notRunning]"
