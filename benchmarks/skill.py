@@ -42,7 +42,7 @@ import skill_page
 
 from forecast_core import demo, forecaster
 from forecast_core.forecaster import DEFAULT, ForecasterConfig
-from forecast_core.schema import OBSERVATIONS, QUANTILES
+from forecast_core.schema import OBSERVATIONS, QUANTILES, UTC_HOUR
 
 HOURS = 24
 ORIGINS = 5
@@ -122,17 +122,22 @@ def run_origin(
         ),
     )
     forecast, _ = watch.timed("predict", lambda: model.predict_and_explain(history, end=end))
+    naive = {f"naive{season}": late_naive(history, end, gap, season) for season in (24, 168)}
     late = {"mean-of-last-7-days": mean_of_seven_days(history, end, gap)} if gap else {}
-    return (
-        {"forecaster": forecast}
-        | late
-        | {
-            f"naive{season}": forecaster.seasonal_naive(history, end=end, fh=gap + HOURS, season=season).filter(
-                pl.col("datetime_utc") >= end + timedelta(hours=gap)
-            )
-            for season in (24, 168)
-        }
-    )
+    return {"forecaster": forecast} | late | naive
+
+
+def late_naive(history: pl.DataFrame, end: datetime, gap: int, season: int) -> pl.DataFrame:
+    """Return the seasonal naive forecast from ``gap`` hours after the observations: their last season, over again."""
+    if gap == 0:
+        return forecaster.seasonal_naive(history, end=end, fh=HOURS, season=season)
+    hours = [end + timedelta(hours=gap + hour) for hour in range(HOURS)]
+    sources = [
+        hour - timedelta(hours=season) * -(-((hour - end) // timedelta(hours=1) + 1) // season) for hour in hours
+    ]
+    target = pl.DataFrame({"source": sources, "datetime_utc": hours}, schema_overrides={"source": UTC_HOUR})
+    rows = history.rename({"datetime_utc": "source"}).join(target, on="source")
+    return rows.select(OBSERVATIONS.names()).cast({"datetime_utc": UTC_HOUR})
 
 
 def mean_of_seven_days(history: pl.DataFrame, end: datetime, gap: int) -> pl.DataFrame:
