@@ -1,6 +1,7 @@
 """The server from a shell: ``python -m app_api``; ``ML_PIPELINE_API_HOST`` and ``…_PORT`` say where it listens."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=settings.api_port, help="default: %(default)s")
     options = parser.parse_args(arguments)
     get_logger("app_api")
+    # As of requests that come in, no line of each that goes out to Airflow.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = create_app(settings, clock=lambda: datetime.now(UTC))
     except ForecastSystemError as error:
