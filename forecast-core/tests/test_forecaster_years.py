@@ -102,7 +102,8 @@ def test_hours_far_ahead_follow_the_season():
     random = np.random.default_rng(5)
     season = 1 + 0.5 * np.cos(2 * np.pi * hours / (24 * 365.2425) + np.arange(3)[:, None]).T
     daily = 1 + 0.2 * np.sin(hours * 2 * np.pi / 24)[:, None]
-    values = 1000 * season * daily * (1 + random.normal(0, 0.02, size=(len(hours), 3)))
+    weather = np.repeat(random.normal(0, 0.1, size=(105, 3)), 168, axis=0)[: len(hours)]
+    values = 1000 * season * daily * (1 + weather + random.normal(0, 0.02, size=(len(hours), 3)))
     values[: 24 * 700, 2] = np.nan
     history = rows(values[: -24 * 16])
     far = {"end": END, "gap": 360, "calibration": Calibration()}
@@ -118,7 +119,7 @@ def test_hours_far_ahead_follow_the_season():
         .item()
         for share, each in found.items()
     }
-    assert missed[0.8] < 0.5 * missed[0.0]
+    assert missed[0.8] < 0.9 * missed[0.0], missed
     quality = dict(found[0.8].select("consumer_type", "quality").unique().iter_rows())
     assert quality == {"100": "model", "101": "model", "102": "fallback: observations end 360 hours before"}
 
