@@ -5,7 +5,8 @@
 Series are those of the demo source, repeated under other names with noise of their own, 5 % of each value. Each size
 runs in a process of its own, with one thread: CPU seconds to evaluate against the seasonal naive forecast and fit, and
 to predict with explanations, and the most memory held. The peer is mlforecast's recursive LightGBM on logarithms
-(``peers/forecast.py``): it fits and predicts once, without evaluation. Results: ``benchmarks/results/cost.json``.
+(``peers/forecast.py``): it fits and predicts once, without evaluation, and on no more than ``--peer-until`` series: it
+learns from every row. Results: ``benchmarks/results/cost.json``.
 """
 
 import argparse
@@ -105,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["76x30"], metavar="SERIESxDAYS")
     parser.add_argument("--peers-python", type=Path, help="interpreter of `uv sync --project benchmarks/peers`")
+    parser.add_argument("--peer-until", type=int, default=1000, help="most series that the peer is measured on")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "cost.json")
     args = parser.parse_args()
@@ -118,7 +120,8 @@ def main() -> None:
     for size in sizes:
         command = [sys.executable, __file__, "--inside", "--sizes", "{}x{}".format(*size)]
         ours = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        found.append({**ours, "mlforecast": peer(args.peers_python, *size) if args.peers_python else None})
+        beside = args.peers_python is not None and size[0] <= args.peer_until
+        found.append({**ours, "mlforecast": peer(args.peers_python, *size) if beside else None})
         sys.stderr.write(f"{found[-1]}\n")
         args.out.write_text(json.dumps({"sizes": found, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
 
