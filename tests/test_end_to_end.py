@@ -314,7 +314,7 @@ def kill_task(stack: Stack) -> bool:
             started = time.time() - process.create_time()
         except psutil.Error:
             continue
-        if "task-environments" in command[0] and started > 0.5:
+        if command and "task-environments" in command[0] and started > 0.5:
             os.kill(process.pid, signal.SIGKILL)
             return True
     return False
