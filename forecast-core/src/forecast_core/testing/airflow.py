@@ -10,19 +10,19 @@
 """
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+
+from forecast_core.testing.loopback import Loopback
 
 Json = dict[str, Any]
 _TICKET: Final = "token of viewer"
 _MOST: Final = 100
 
 
-class Airflow:
+class Airflow(Loopback):
     """A server in a thread, from ``with`` to its end.
 
     Attributes:
@@ -41,24 +41,12 @@ class Airflow:
         self.requests: list[str] = []
         self._password = password
         self._dag = f"/api/v2/dags/{dag}"
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        super().__init__(_handler(self))
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return self.address
 
     def reply(self, method: str, target: str, *, token: str | None, body: Json) -> tuple[int, Json]:
         """Return status and answer of one request."""

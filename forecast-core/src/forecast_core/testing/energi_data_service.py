@@ -15,16 +15,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from forecast_core.testing import answers, faults
 from forecast_core.testing.faults import JSON, Fault, Reply
+from forecast_core.testing.loopback import Loopback
 from forecast_core.testing.published import Rows, seen
 
-_POLL_S: Final = 0.01
 _PATH: Final = re.compile(r"/dataset/([A-Za-z0-9_-]+)/?")
 
 
@@ -38,7 +37,7 @@ class Request:
     arrived: float
 
 
-class EnergiDataService:
+class EnergiDataService(Loopback):
     """A server in a thread, from ``with`` to its end.
 
     Attributes:
@@ -76,23 +75,11 @@ class EnergiDataService:
         self._page_cap, self._pace = page_cap, seconds_between_requests
         self._answered: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": _POLL_S})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_handler(self), port=port)
 
     def url(self, dataset: str) -> str:
         """Return the url of a dataset."""
-        return f"http://127.0.0.1:{self._server.server_port}/dataset/{dataset}"
+        return f"{self.address}/dataset/{dataset}"
 
     def wait(self) -> None:
         """Serve until interrupted."""
