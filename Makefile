@@ -15,6 +15,8 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
+export PRE_COMMIT_HOME := $(CACHE)/pre-commit
+export COVERAGE_FILE := $(CACHE)/coverage
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 export UV_PYTHON_DOWNLOADS := never
 # Bytecode makes every later start faster.
@@ -31,7 +33,7 @@ PYTEST := $(DEV) run --no-sync pytest -o cache_dir=$(CACHE)/pytest
 
 .PHONY: help
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 define PREREQUISITES
 import ctypes, importlib.util, sys
@@ -82,20 +84,52 @@ shell: $(UV) ## install the command .energy/bin/energy alone, without the stack
 dev: $(UV) ## install the development environment
 	@$(DEV) sync --quiet --frozen --python $(PYTHON)
 
+# What `make check`, the hooks of .pre-commit-config.yaml and so CI run: one target each.
+CHECKS := check-lint check-format check-types check-imports check-files check-docs check-locks
 .PHONY: check
-check: dev $(DEPLOY)/.installed ## lint, format, types, import arrows, locks
+check: $(CHECKS) ## lint, format, types, import arrows, formats of files, docs, locks
+
+.PHONY: check-lint
+check-lint: dev
 	$(DEV) run --no-sync ruff check .
+
+.PHONY: check-format
+check-format: dev
 	$(DEV) run --no-sync ruff format --check .
+
+.PHONY: check-types
+check-types: dev $(DEPLOY)/.installed
 	$(DEV) run --no-sync mypy
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
+
+.PHONY: check-imports
+check-imports: dev
 	$(DEV) run --no-sync lint-imports --cache-dir $(CACHE)/import-linter
+
+.PHONY: check-files
+check-files: dev
 	$(DEV) run --no-sync hadolint airflow/Dockerfile airflow/index.Dockerfile
-	$(DEV) run --no-sync check-jsonschema --builtin-schema vendor.compose-spec airflow/docker-compose.yaml
+	$(SCHEMA) vendor.compose-spec airflow/docker-compose.yaml
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(DEV) run --no-sync pre-commit validate-config
+check-files: SCHEMA := $(DEV) run --no-sync check-jsonschema --builtin-schema
+
+.PHONY: check-docs
+check-docs: dev
 	$(DOCS)
+
+.PHONY: check-locks
+check-locks: $(UV)
 	$(UV) lock --check --quiet
 	$(UV) lock --check --quiet --project airflow
 	$(UV) lock --check --quiet --project deploy
 	$(UV) lock --check --quiet --project benchmarks/peers
+
+.PHONY: hooks
+hooks: dev ## run these checks before every commit, too (pre-commit)
+	@$(DEV) run --no-sync pre-commit install
 
 DOCS := $(DEV) run --no-sync python docs/site/build.py $(ROOT)/docs
 .PHONY: docs
@@ -115,6 +149,20 @@ test-units:
 .PHONY: test-stack
 test-stack:
 	$(PYTEST) -p no:randomly -m stack
+
+.PHONY: test-python
+test-python: ## run the unit tests under another interpreter, if it is here: PYTHON=3.12
+	@$(MAKE) --no-print-directory $(UV) PYTHON=python3
+	@UV=$(UV) deploy/test-python.sh $(PYTHON)
+
+.PHONY: test-pythons
+test-pythons: ## the same under each of 3.11 to 3.14 that is here
+	@for version in 3.11 3.12 3.13 3.14; do $(MAKE) --no-print-directory test-python PYTHON=$$version || exit 1; done
+
+.PHONY: coverage
+coverage: dev $(DEPLOY)/.installed ## run the unit tests and print how many lines of each distribution they reach
+	$(PYTEST) -n 2 -m "not stack" --cov --cov-report=
+	@$(DEV) run --no-sync python tests/coverage_table.py
 
 .PHONY: picture
 picture: dev ## draw the README's picture from the archive: REFERENCE=2024-03-31T05:00

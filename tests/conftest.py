@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import MISSING, chromium
 from tests.stack import REPOSITORY, Stack, free_port
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without a browser, skip the tests that need one; continuous integration demands it."""
+    if item.get_closest_marker("browser") and chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from typing import Any
 
 import httpx
 import polars as pl
-import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from app_api.application import create_app
 from forecast_core import consumer_types
@@ -30,32 +29,6 @@ REFERENCES = tuple(datetime(2024, 3, day, 5, tzinfo=UTC) for day in (30, 31))
 NOW = datetime(2024, 3, 31, 6, 30, tzinfo=UTC)
 SECONDS = 60
 WIDTHS = {"wide": (1400, 900), "narrow": (400, 860)}
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def chromium() -> str:
-    """Return the system's Chromium, or fail with what to do."""
-    named = os.environ.get("CHROMIUM")
-    found = [named] if named else [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    program = next((each for each in found if each and Path(each).exists()), None)
-    return program or pytest.fail("Chromium is missing: `apt install chromium`, or set CHROMIUM to its program")
-
-
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    """Give a headless browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 def fill(settings: Settings) -> None:

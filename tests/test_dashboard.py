@@ -15,10 +15,10 @@ from app_dashboard.display import Display, percent
 from forecast_core import tracking
 from forecast_core.settings import Settings
 from forecast_core.testing import Airflow
+from tests.browser import browsing
 from tests.dashboard import (
     WIDTHS,
     Api,
-    browsing,
     dag_runs,
     figures,
     filled_once,

@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from app_dashboard.display import Display
-from tests.dashboard import browsing, figures, settled
+from tests.browser import browsing
+from tests.dashboard import figures, settled
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(900)]
