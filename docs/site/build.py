@@ -31,7 +31,20 @@ def gather(folder: Path) -> None:
     (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
     (folder / "commands.md").write_text(commands_page(), encoding="utf-8")
     (folder / "decisions" / "index.md").write_text(decisions_page(), encoding="utf-8")
+    _bring_in(folder, "benchmarks/results/experiments-forecaster.md", "experiments-forecaster.md")
     (folder / "changelog.md").write_text((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _bring_in(folder: Path, path: str, name: str) -> None:
+    """Copy the page ``path`` from outside ``docs`` to ``name``, and turn the links between it and the other pages."""
+    up = "../" * path.count("/")
+    text = (REPOSITORY / path).read_text(encoding="utf-8").replace(f"]({up}docs/", "](")
+    (folder / name).write_text(text, encoding="utf-8")
+    for page in folder.rglob("*.md"):
+        back = "../" * len(page.relative_to(folder).parts)
+        here = page.read_text(encoding="utf-8")
+        if (link := f"]({back}{path})") in here:
+            page.write_text(here.replace(link, f"]({back.removeprefix('../')}{name})"), encoding="utf-8")
 
 
 def configuration() -> str:
