@@ -198,8 +198,8 @@ bench-cost: dev ## CPU seconds and memory by the number of series: ARGS="--sizes
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }
-	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("(forecast-core|[a-z-]+-pipeline)(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
-		{forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-api,app-dashboard,app-shell}/pyproject.toml
+	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("(load-forecaster|forecast-core|[a-z-]+-pipeline)(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
+		{load-forecaster,forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-api,app-dashboard,app-shell}/pyproject.toml
 	@$(UV) lock --quiet
 
 .PHONY: clean

@@ -39,9 +39,9 @@ from app_api.application import create_app
 from forecast_core import provenance
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, KEY, OBSERVATIONS, QUANTILES, UTC_HOUR
+from forecast_core.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, QUANTILES, UTC_HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = 24

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from forecast_core import demo, forecaster
-from forecast_core.forecaster import DEFAULT
+import load_forecaster
+from forecast_core import demo
 from forecast_core.schema import OBSERVATIONS, SERIES
+from load_forecaster import DEFAULT
 
 END = datetime(2024, 4, 1, 6, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ def measure(series: int, days: int) -> dict[str, Any]:
     """Return what one training and one forecast of that size cost in this process."""
     rows = history(series, days)
     before, begun = _peak(), time.process_time()
-    evaluation, model = forecaster.evaluate_and_fit(rows, end=END, fh=24, config=DEFAULT, threads=1, origins=5)
+    evaluation, model = load_forecaster.evaluate_and_fit(rows, end=END, fh=24, config=DEFAULT, threads=1, origins=5)
     fitted = time.process_time()
     forecast, reasons = model.predict_and_explain(rows, end=END)
     done = time.process_time()

@@ -40,9 +40,10 @@ import polars as pl
 import skill_measures
 import skill_page
 
-from forecast_core import demo, forecaster
-from forecast_core.forecaster import DEFAULT, ForecasterConfig
+import load_forecaster
+from forecast_core import demo
 from forecast_core.schema import OBSERVATIONS, QUANTILES, UTC_HOUR
+from load_forecaster import DEFAULT, ForecasterConfig
 
 HOURS = 24
 ORIGINS = 5
@@ -117,7 +118,7 @@ def run_origin(
     """Return the forecasts of every method from the observations before ``end``."""
     _, model = watch.timed(
         "evaluate_and_fit",
-        lambda: forecaster.evaluate_and_fit(
+        lambda: load_forecaster.evaluate_and_fit(
             history, end=end, fh=HOURS, gap=gap, config=config, threads=threads, origins=ORIGINS
         ),
     )
@@ -130,7 +131,7 @@ def run_origin(
 def late_naive(history: pl.DataFrame, end: datetime, gap: int, season: int) -> pl.DataFrame:
     """Return the seasonal naive forecast from ``gap`` hours after the observations: their last season, over again."""
     if gap == 0:
-        return forecaster.seasonal_naive(history, end=end, fh=HOURS, season=season)
+        return load_forecaster.seasonal_naive(history, end=end, fh=HOURS, season=season)
     hours = [end + timedelta(hours=gap + hour) for hour in range(HOURS)]
     sources = [
         hour - timedelta(hours=season) * -(-((hour - end) // timedelta(hours=1) + 1) // season) for hour in hours

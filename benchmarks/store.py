@@ -29,9 +29,9 @@ import numpy as np
 import polars as pl
 
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import UTC_HOUR
+from forecast_core.schema import HOUR, UTC_HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 SIZES = {"tiny": (76, 2), "small": (76, 30), "medium": (10_000, 90), "large": (100_000, 30)}
 """Number of series and days of history."""

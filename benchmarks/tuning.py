@@ -27,9 +27,9 @@ from typing import Any
 import polars as pl
 from skill import machine, read_observations
 
-from forecast_core.forecaster import DEFAULT, ForecasterConfig
 from forecast_core.settings import Settings
 from forecast_core.window import Window
+from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import study
 from training_pipeline.comparison import backtest, compare
 from training_pipeline.evaluation import evaluate_fold, folds, held_out, objective

@@ -31,7 +31,7 @@ fingerprint() {
   (cd "$1" && find pyproject.toml README.md src -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 }
 
-distributions=(forecast-core feature-pipeline training-pipeline batch-prediction-pipeline app-api app-dashboard app-shell)
+distributions=(load-forecaster forecast-core feature-pipeline training-pipeline batch-prediction-pipeline app-api app-dashboard app-shell)
 for distribution in "${distributions[@]}"; do
   built="$root/dist/$distribution"
   sources="$(fingerprint "$repository/$distribution")"

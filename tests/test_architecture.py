@@ -11,6 +11,7 @@ import pytest
 from tests.stack import REPOSITORY
 
 DISTRIBUTIONS = (
+    "load-forecaster",
     "forecast-core",
     "feature-pipeline",
     "training-pipeline",
@@ -62,5 +63,5 @@ def test_all_packages_share_one_version_and_pin_core_to_it() -> None:
     versions = {re.search(r'^version = "(.+)"$', text, re.MULTILINE)[1] for text in texts.values()}  # type: ignore[index]
     assert len(versions) == 1
     # The dashboard knows the API alone.
-    for name in set(DISTRIBUTIONS) - {"forecast-core", "app-dashboard"}:
+    for name in set(DISTRIBUTIONS) - {"load-forecaster", "forecast-core", "app-dashboard"}:
         assert re.search(rf'"forecast-core(\[[a-z,]+\])?=={versions.copy().pop()}"', texts[name])

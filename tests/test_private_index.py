@@ -198,7 +198,7 @@ def test_a_stopped_index_is_a_clear_failure_and_no_fallback(
 
 def test_each_wheel_installs_alone_and_declares_all_that_it_imports(stack: Stack, tmp_path: Path) -> None:
     names = (
-        "forecast-core[model,tracking]",
+        "forecast-core[tracking]",
         "feature-pipeline",
         "training-pipeline",
         "batch-prediction-pipeline",
@@ -229,7 +229,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 def test_poetry_and_uv_build_the_same_wheel(stack: Stack, tmp_path: Path) -> None:
     pipelines = ("feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
-    for name in ("forecast-core", *pipelines, "app-api", "app-dashboard", "app-shell"):
+    for name in ("load-forecaster", "forecast-core", *pipelines, "app-api", "app-dashboard", "app-shell"):
         uv = stack.program("deploy", "uv")
         subprocess.run([uv, "build", "--quiet", "--out-dir", tmp_path / name, REPOSITORY / name], check=True)
         [by_uv], [by_poetry] = (folder.glob("*.whl") for folder in (tmp_path / name, stack.root / "dist" / name))

@@ -22,8 +22,9 @@ from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
 from forecast_core.provenance import trace
 from forecast_core.provenance.recreate import recreate
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 from training_pipeline import train
 
 FIRST = datetime(2024, 4, 12, 5, tzinfo=UTC)
@@ -119,8 +120,8 @@ def test_a_trace_names_everything_that_a_forecast_came_from(system: Settings) ->
     assert set(found["model"]["files"]) == {"model.json", "ridge.npz", "trees-0.txt"}
     assert found["configuration"]["source"] == "default"
     assert found["configuration"]["values"]["trees"] == 100
-    assert {"forecast-core", "batch-prediction-pipeline"} == set(found["run"]["code"]["packages"])
-    assert {"forecast-core", "training-pipeline"} == set(found["model"]["code"]["packages"])
+    assert {"forecast-core", "load-forecaster", "batch-prediction-pipeline"} == set(found["run"]["code"]["packages"])
+    assert {"forecast-core", "load-forecaster", "training-pipeline"} == set(found["model"]["code"]["packages"])
 
 
 def test_a_trace_shows_each_observation_with_the_ingest_that_made_it_known(system: Settings) -> None:

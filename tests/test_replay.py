@@ -12,10 +12,10 @@ from polars.testing import assert_frame_equal
 from batch_prediction_pipeline import batch
 from feature_pipeline import feature_view
 from forecast_core import demo
-from forecast_core.forecaster import DEFAULT
 from forecast_core.forecasts import ForecastArchive
 from forecast_core.schema import OBSERVATIONS, PREDICTIONS
 from forecast_core.window import Window
+from load_forecaster import DEFAULT
 from training_pipeline import train
 
 FIRST = datetime(2024, 3, 30, 21, tzinfo=UTC)

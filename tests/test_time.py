@@ -13,8 +13,9 @@ import pytest
 from feature_pipeline import feature_view, pipeline
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 from tests.local_time import DELAY, SERIES, as_published, pattern, run
 from tests.stack import REPOSITORY
 

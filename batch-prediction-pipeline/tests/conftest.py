@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.feature_store import FeatureStore
 from forecast_core.window import DATETIME_FORMAT
 
@@ -20,10 +21,10 @@ def register(system: Any, tmp_path: Path) -> Any:
     ) -> int:
         store = FeatureStore(system.settings)
         dataset = store.training_dataset(training_dataset_version)
-        config = replace(forecaster.DEFAULT, trees_weight=0.0)
+        config = replace(load_forecaster.DEFAULT, trees_weight=0.0)
         history = store.read_training_dataset(training_dataset_version)
         folder = tmp_path / "model"
-        forecaster.fit(history, end=dataset.window.end, gap=gap, config=config).save(folder)
+        load_forecaster.fit(history, end=dataset.window.end, gap=gap, config=config).save(folder)
         tags = {
             "feature_view_version": str(dataset.feature_view_version),
             "training_dataset_version": str(training_dataset_version),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = (
+    "load-forecaster",
     "forecast-core",
     "feature-pipeline",
     "training-pipeline",

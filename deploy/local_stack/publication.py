@@ -47,7 +47,7 @@ def pin(layout: Layout) -> str:
     ours = "".join(_pin_of(layout, name, version) for name in DISTRIBUTIONS)
     export = [str(layout.executable("deploy", "uv")), "export", "--frozen", "--no-dev", "--all-packages"]
     export += ["--no-emit-workspace", "--no-header", "--no-annotate", "--quiet", "--format", "requirements.txt"]
-    export += [part for name in ("model", "tracking") for part in ("--extra", name)]
+    export += ["--extra", "tracking"]
     locked = subprocess.run(export, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     text = ours + locked
     layout.deployed.mkdir(parents=True, exist_ok=True)

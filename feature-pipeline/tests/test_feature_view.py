@@ -10,8 +10,9 @@ import pytest
 from feature_pipeline import feature_view
 from forecast_core.errors import InvalidArgument, NotFoundError
 from forecast_core.feature_store import FeatureStore
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 Ingest = Callable[..., None]
 

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline import pipeline
 from feature_pipeline.extract import energi_data_service
-from forecast_core.errors import ForecastSystemError, NotFoundError
+from forecast_core.errors import ForecastingError, NotFoundError
 from forecast_core.feature_store import FeatureStore
 from forecast_core.schema import KEY
 from forecast_core.settings import Settings
@@ -69,7 +69,7 @@ def test_a_malformed_answer_ends_in_an_error_or_a_warning_and_never_in_wrong_dat
         api.faults = [MALFORMED[name]] * 50
         try:
             result = pipeline.run(reference, 15, 1, api.url(DATASET), settings=settings)
-        except ForecastSystemError:
+        except ForecastingError:
             with pytest.raises(NotFoundError):
                 read(settings, window, reference)
             return

@@ -14,9 +14,9 @@ from deltalake import DeltaTable
 
 from forecast_core.errors import FormatError, InvalidArgument, NotFoundError, StorageError, WindowError
 from forecast_core.feature_store import FeatureStore, IngestCounts, TrainingDataset
-from forecast_core.schema import OBSERVATIONS
+from forecast_core.schema import HOUR, OBSERVATIONS
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, 22, tzinfo=UTC)
 WINDOW = Window(START, START + 4 * HOUR)

@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import FeatureStore, delta, maintenance, observations
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, OBSERVATIONS, QUANTILES
+from forecast_core.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from forecast_core.errors import NotFoundError, StorageError
 from forecast_core.feature_store import FeatureStore, delta
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS = 30
@@ -35,7 +36,8 @@ import polars as pl
 from forecast_core.feature_store import FeatureStore
 from forecast_core.schema import OBSERVATIONS
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
+from forecast_core.schema import HOUR
 
 START, HOURS = datetime(2023, 1, 1, tzinfo=UTC), 30
 

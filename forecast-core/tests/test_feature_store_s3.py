@@ -20,9 +20,9 @@ import pytest
 from forecast_core.errors import InvalidArgument, StorageError
 from forecast_core.feature_store import FeatureStore, delta
 from forecast_core.forecasts import METRICS, ForecastArchive
-from forecast_core.schema import OBSERVATIONS
+from forecast_core.schema import HOUR, OBSERVATIONS
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS, RUNS = 30, 4

@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 
 from forecast_core.errors import InvalidArgument
 from forecast_core.forecasts import EXPLANATIONS, METRICS, ForecastArchive
-from forecast_core.schema import FORECASTS, QUANTILES, UTC_HOUR
+from forecast_core.schema import FORECASTS, HOUR, QUANTILES, UTC_HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
 

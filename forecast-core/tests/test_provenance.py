@@ -15,9 +15,9 @@ from forecast_core.forecasts import RUNS, ForecastArchive
 from forecast_core.provenance import installed_code, made_by
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
-from forecast_core.schema import OBSERVATIONS
+from forecast_core.schema import HOUR, OBSERVATIONS
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window
+from forecast_core.window import Window
 
 REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
 FRAME = pl.DataFrame(

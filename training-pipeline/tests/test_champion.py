@@ -12,9 +12,10 @@ import pytest
 from forecast_core import demo, tracking
 from forecast_core.alarms import CHECKS, OVERALL, Alarms
 from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.forecaster import DEFAULT
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR
+from forecast_core.window import DATETIME_FORMAT
+from load_forecaster import DEFAULT
 from training_pipeline import train
 from training_pipeline.__main__ import main
 from training_pipeline.comparison import Comparison, backtest, compare

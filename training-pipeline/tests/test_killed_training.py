@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.settings import Settings
 from training_pipeline.__main__ import main
 
@@ -66,7 +67,7 @@ def test_training_killed_anywhere_and_called_again_registers_exactly_one_version
         killed.append(_kill_when(reached, system.settings, environment))
         for version in tracking.find_model_versions(system.settings):
             # Whatever is visible is whole.
-            assert forecaster.load(tracking.download_model(system.settings, version)).fh == 24
+            assert load_forecaster.load(tracking.download_model(system.settings, version)).fh == 24
     assert killed[:2] == [True, True]
     assert main(["train"]) == 0
     assert main(["train"]) == 0

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError
 from forecast_core.tracking.creation import client
 from training_pipeline import train
@@ -25,7 +26,7 @@ def _train(system: Any, made: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_without_any_best_config_the_default_is_used_and_the_result_says_so(system: Any) -> None:
     result = _train(system, system.ingest(REFERENCE))
     assert result["config_source"] == "default"
-    assert result["config"] == forecaster.DEFAULT.to_dict()
+    assert result["config"] == load_forecaster.DEFAULT.to_dict()
     # Three series of two weeks are too few for skill; what matters here is that both are measured.
     assert 0 < result["metrics"]["wape"] < 0.2
     assert 0 < result["metrics"]["naive_wape"] < 0.2
@@ -64,7 +65,7 @@ def test_a_registered_version_says_what_made_it(system: Any) -> None:
     assert tags["feature_view_version"] == str(made["feature_view_version"])
     assert tags["training_dataset_version"] == str(made["training_dataset_version"])
     assert tags["code_version"] == "training-pipeline 1.0.0, forecast-core 1.0.0"
-    assert json.loads(tags["config"]) == forecaster.DEFAULT.to_dict()
+    assert json.loads(tags["config"]) == load_forecaster.DEFAULT.to_dict()
     run = client(system.settings).get_run(registered.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["wape"] == pytest.approx(result["metrics"]["wape"])
@@ -89,7 +90,7 @@ def test_a_models_files_are_json_text_and_plain_arrays_and_load(system: Any) -> 
                 assert all(name.endswith(".npy") for name in members.namelist())
         else:
             content.decode("utf-8")
-    assert forecaster.load(files[0].parent).fh == 24
+    assert load_forecaster.load(files[0].parent).fh == 24
 
 
 def test_a_run_that_died_before_its_registration_is_registered_without_fitting_again(system: Any) -> None:

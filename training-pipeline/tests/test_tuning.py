@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecaster import ForecasterConfig
 from forecast_core.settings import Settings
 from forecast_core.window import Window
+from load_forecaster import ForecasterConfig
 from training_pipeline import best_config, hyperparameter_tuning, study, train
 from training_pipeline.evaluation import evaluate_fold, folds, held_out
 from training_pipeline.search_space import SPACE, config_at, default_point
@@ -41,7 +42,7 @@ def _trial_runs(settings: Settings, sweep_id: str) -> list[tracking.Run]:
 
 
 def test_the_default_is_inside_the_space_that_is_searched() -> None:
-    assert config_at(default_point()) == forecaster.DEFAULT
+    assert config_at(default_point()) == load_forecaster.DEFAULT
     for name, value in default_point().items():
         assert SPACE[name].low <= value <= SPACE[name].high, name
 

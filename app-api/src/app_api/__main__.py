@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app_api.application import create_app
-from forecast_core.errors import ForecastSystemError
+from forecast_core.errors import ForecastingError
 from forecast_core.program import get_logger
 from forecast_core.settings import Settings
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = create_app(settings, clock=lambda: datetime.now(UTC))
-    except ForecastSystemError as error:
+    except ForecastingError as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         return 1
     uvicorn.Server(configured(app, host=options.host, port=options.port)).run()

@@ -17,7 +17,7 @@ from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
 from app_api.routes import catalogue, forecasts, monitoring, observations, operations, quality, registry, runs
 from app_api.served import Served
-from forecast_core.errors import ForecastSystemError
+from forecast_core.errors import ForecastingError
 from forecast_core.settings import Settings
 
 ROUTERS = (operations, catalogue, forecasts, observations, monitoring, registry, quality, runs)
@@ -94,7 +94,7 @@ async def _keep_fresh(served: Served) -> None:
         try:
             await asyncio.to_thread(served.refresh)
             failed = False
-        except ForecastSystemError as error:
+        except ForecastingError as error:
             if not failed:
                 _LOG.warning("the tables cannot be looked at, so what was there stays: %s", error)
             failed = True

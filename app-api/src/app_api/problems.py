@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app_api.models import FieldProblem, Problem
-from forecast_core.errors import ForecastSystemError, InputError, InvalidArgument, NotFoundError, TransientError
+from forecast_core.errors import ForecastingError, InputError, InvalidArgument, NotFoundError, TransientError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
@@ -41,7 +41,7 @@ def install(app: FastAPI, *more: Callable[[dict[str, Any]], None]) -> None:
     """Have every error of an application answered as a problem, and described so; ``more`` describes more."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ForecastSystemError, _of_the_system)
+    app.add_exception_handler(ForecastingError, _of_the_system)
     app.add_exception_handler(Exception, _unforeseen)
     generate = app.openapi
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app_api.routes.monitoring import newest_metrics
 from app_api.served import Served
 from forecast_core.alarms import OVERALL, Alarms
-from forecast_core.errors import ForecastSystemError
+from forecast_core.errors import ForecastingError
 from forecast_core.quarantine import Quarantine
 
 MOST_SERIES: Final = 1000
@@ -81,7 +81,7 @@ class DataCollector(Collector):
             return
         try:
             yield from self._served.remembered("prometheus", _TABLES, lambda: list(_gauges(self._served)))
-        except ForecastSystemError:
+        except ForecastingError:
             yield _gauge("tables_unreadable", "The tables cannot be read now.", {(): 1.0})
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell import stack
-from forecast_core.errors import ForecastSystemError
+from forecast_core.errors import ForecastingError
 from forecast_core.settings import Settings
 
 DISTRIBUTIONS: Final = (
@@ -69,7 +69,7 @@ def is_sound(checks: list[dict[str, Any]]) -> bool:
 def _made(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
-    except ForecastSystemError as error:
+    except ForecastingError as error:
         return Check(name, "failed", str(error.args[0]), "see the text beside this")
 
 

@@ -14,9 +14,9 @@ from app_shell.plot import Band, Line, Plot
 from forecast_core.errors import NotFoundError
 from forecast_core.feature_store import FeatureStore
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import QUANTILES
+from forecast_core.schema import HOUR, QUANTILES
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
+from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 _INSTANT: Final = timedelta(microseconds=1)
 _LOCAL: Final = ZoneInfo("Europe/Copenhagen")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from forecast_core.errors import ForecastSystemError, InvalidArgument, TransientError
+from forecast_core.errors import ForecastingError, InvalidArgument, TransientError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +46,7 @@ class Shell:
         # Plain text is not wrapped: it has hashes and paths that people copy.
         Console(highlight=False, markup=False).print(drawn, soft_wrap=isinstance(drawn, str))
 
-    def fail(self, error: ForecastSystemError) -> int:
+    def fail(self, error: ForecastingError) -> int:
         """Print an error as one line on stderr (with ``--json``, as an object); return the exit code."""
         later = isinstance(error, TransientError)
         # Without what orchestrators read off it: here the exit code says whether to try again.
@@ -66,7 +66,7 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except ForecastSystemError as error:
+        except ForecastingError as error:
             raise typer.Exit(shell_of(ctx).fail(error)) from None
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import polars as pl
 
+import load_forecaster
 from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
-from forecast_core import forecaster, provenance, tracking
+from forecast_core import provenance, tracking
 from forecast_core.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
 from forecast_core.errors import InvalidArgument, WindowError
 from forecast_core.feature_store import FeatureStore, FeatureView
@@ -72,7 +73,7 @@ def predict(
     window = _window(store, view, start_datetime, end_datetime)
     reference = reference_for(store, view, reference_datetime, window_end=window.end)
     history = _history(store, view, window, reference)
-    fitted = forecaster.load(tracking.download_model(settings, model))
+    fitted = load_forecaster.load(tracking.download_model(settings, model))
     _check_gap(fitted.gap, forecast_from, window, reference)
     predictions, reasons = fitted.predict_and_explain(history, end=window.end, fh=hours)
     versions = {

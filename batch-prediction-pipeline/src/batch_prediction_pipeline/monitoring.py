@@ -14,9 +14,10 @@ from forecast_core.alarms import Alarms
 from forecast_core.arguments import whole_number
 from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.forecasts import ForecastArchive
-from forecast_core.metrics import plain
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window, floor_hour
+from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
+from load_forecaster.metrics import plain
 
 logger = logging.getLogger(__name__)
 

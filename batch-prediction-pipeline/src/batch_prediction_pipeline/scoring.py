@@ -46,8 +46,8 @@ def recent(rows: pl.DataFrame, *, days: int) -> pl.DataFrame:
 def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """Return one row per group of ``scored`` rows: its key, ``n`` and its measures, null where they are not defined.
 
-    The measures are those of ``forecast_core.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that of
-    the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
+    The measures are those of ``load_forecaster.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that
+    of the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
     all series ``relative_mae`` is also WAPE over the naive forecast's. ``bias`` is sum(forecast - truth) / sum|truth|;
     ``fallback_share`` the share of forecasts that did not come from the model.
     """

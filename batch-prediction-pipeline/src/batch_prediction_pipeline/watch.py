@@ -15,8 +15,9 @@ from forecast_core.alarms import Alarms
 from forecast_core.arguments import moment
 from forecast_core.feature_store import FeatureStore, Ingest
 from forecast_core.forecasts import ForecastArchive
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
+from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 logger = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ def import_history(
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
-        ForecastSystemError: As ``pipeline.run`` does; the chunks before stay stored.
+        ForecastingError: As ``pipeline.run`` does; the chunks before stay stored.
     """
     settings = settings or Settings()
     known_at = floor_hour(moment("reference_datetime", reference_datetime))

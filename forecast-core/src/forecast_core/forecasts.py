@@ -13,9 +13,9 @@ from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import checks, keyed, maintenance
 from forecast_core.feature_store.delta import Table, storage_errors
 from forecast_core.feature_store.places import table
-from forecast_core.schema import FORECASTS, KEY, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.settings import Settings
-from forecast_core.window import HOUR, Window, as_utc
+from forecast_core.window import Window, as_utc
 
 RUN: Final = ("feature_view_version", "reference_datetime")
 """The columns that name one run."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from forecast_core.errors import ForecastSystemError
+from forecast_core.errors import ForecastingError
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -33,7 +33,7 @@ def run_step(
     get_logger(step.__module__)
     try:
         result = step(**arguments)
-    except ForecastSystemError as error:
+    except ForecastingError as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         return 1
     sys.stdout.write(show(result) if show else json.dumps(result, indent=2) + "\n")

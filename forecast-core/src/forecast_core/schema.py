@@ -1,41 +1,28 @@
-"""The tables that every part agrees on: column names, types, units, and the codes of the Danish data.
+"""The tables that every part agrees on: column names, types and units.
 
-Times are UTC and name the start of an hour; energy is in kWh for that hour.
+Times are UTC and name the start of an hour; energy is in kWh for that hour. The frames of the forecaster are its own.
 """
 
 from typing import Final
 
 import polars as pl
 
-SERIES: Final = ("area", "consumer_type")
-"""The columns that name one time series."""
+from load_forecaster.schema import HOUR, KEY, OBSERVATIONS, PREDICTIONS, QUANTILES, REASONS, SERIES, UTC_HOUR
 
-KEY: Final = (*SERIES, "datetime_utc")
-"""The columns that name one observation."""
-
-UTC_HOUR: Final = pl.Datetime("us", "UTC")
-
-OBSERVATIONS: Final = pl.Schema(
-    {
-        "area": pl.String(),
-        "consumer_type": pl.String(),
-        "datetime_utc": UTC_HOUR,
-        "energy_consumption": pl.Float64(),
-    }
-)
-"""One value per key, as known at one reference time."""
-
-QUANTILES: Final = {"q05": 0.05, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q95": 0.95}
-"""Quantile columns of a forecast, with their probabilities."""
-
-PREDICTIONS: Final = pl.Schema(
-    {
-        **OBSERVATIONS,
-        **dict.fromkeys(QUANTILES, pl.Float64()),
-        "quality": pl.String(),
-    }
-)
-"""What a forecaster returns: point forecast, quantiles, and how it came about (``model`` or ``fallback: why``)."""
+__all__ = [
+    "CONSUMER_TYPES_DE35",
+    "FORECASTS",
+    "HOUR",
+    "KEY",
+    "OBSERVATIONS",
+    "PREDICTIONS",
+    "PRICE_AREAS",
+    "QUANTILES",
+    "REASONS",
+    "SERIES",
+    "SERIES_DE35",
+    "UTC_HOUR",
+]
 
 FORECASTS: Final = pl.Schema(
     {

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from forecast_core.errors import InvalidArgument
+from forecast_core.schema import HOUR
 
-HOUR = timedelta(hours=1)
 DATETIME_FORMAT = "%Y-%m-%d %H:%M"
 """How times travel as text between tasks; always UTC."""
 

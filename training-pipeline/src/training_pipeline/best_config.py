@@ -11,8 +11,8 @@ from typing import Any
 from forecast_core import tracking
 from forecast_core.arguments import moment
 from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.forecaster import ForecasterConfig
 from forecast_core.settings import Settings
+from load_forecaster import ForecasterConfig
 from training_pipeline.data import Task
 
 logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from forecast_core import tracking
 from forecast_core.errors import InvalidArgument
-from forecast_core.forecaster import DEFAULT, ForecasterConfig
 from forecast_core.settings import Settings
 from forecast_core.tracking import Promotion
 from forecast_core.window import DATETIME_FORMAT
+from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import best_config, data
 from training_pipeline.best_config import Choice
 from training_pipeline.comparison import Comparison, backtest, compare

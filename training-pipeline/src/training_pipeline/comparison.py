@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from forecast_core import forecaster
-from forecast_core.forecaster import Calibration, ForecasterConfig
-from forecast_core.metrics import FloatArray
+import load_forecaster
 from forecast_core.schema import KEY, SERIES
+from load_forecaster import Calibration, ForecasterConfig
+from load_forecaster.metrics import FloatArray
 
 RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
@@ -66,13 +66,13 @@ def backtest(
     starts = [end - timedelta(days=day, hours=gap) for day in range(origins, 0, -1)]
     # Intervals play no part, so nothing is spent on calibrating them.
     options: dict[str, Any] = {"fh": fh, "gap": gap, "config": config, "threads": threads}
-    fitted = forecaster.fit(history, end=starts[0], calibration=Calibration(), **options)
+    fitted = load_forecaster.fit(history, end=starts[0], calibration=Calibration(), **options)
     hour, parts = pl.col("datetime_utc").dt.hour().alias("hour"), []
     for origin in starts:
         known = history.filter(pl.col("datetime_utc") < origin)
         point = fitted.predict(known, end=origin).select(*KEY, hour, forecast="energy_consumption")
         # Its season is a day, so a day of it says what it is at any later hour.
-        day = forecaster.seasonal_naive(known, end=origin, fh=24)
+        day = load_forecaster.seasonal_naive(known, end=origin, fh=24)
         naive = day.select(*SERIES, hour, naive="energy_consumption")
         parts.append(point.join(naive, on=(*SERIES, "hour")).drop("hour").with_columns(origin=pl.lit(origin)))
     truth = history.filter(pl.col("datetime_utc") < end).select(*KEY, truth="energy_consumption")

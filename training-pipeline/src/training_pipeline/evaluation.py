@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core import forecaster
+import load_forecaster
 from forecast_core.errors import WindowError
-from forecast_core.forecaster import ForecasterConfig
 from forecast_core.window import Window
+from load_forecaster import ForecasterConfig
 
 ORIGINS: Final = 5
 """Daily origins before the end of the training window that a model is measured on when it is trained."""
@@ -20,7 +20,7 @@ HELD_OUT: Final = 7
 FOLDS: Final = 3
 FOLD_ORIGINS: Final = 3
 _ENOUGH_DAYS: Final = 10
-"""Days without which no model is fitted: ``forecaster.training.LEAST_DAYS``."""
+"""Days without which no model is fitted: ``load_forecaster.training.LEAST_DAYS``."""
 
 
 def held_out(window: Window, *, gap: int = 0) -> int:
@@ -48,14 +48,14 @@ def folds(window: Window, *, gap: int = 0) -> list[datetime]:
 def evaluate_fold(
     history: pl.DataFrame, *, end: datetime, fh: int, config: ForecasterConfig, threads: int, gap: int = 0
 ) -> dict[str, Any]:
-    """Return the measures of one fold; see ``forecaster.evaluate``.
+    """Return the measures of one fold; see ``load_forecaster.evaluate``.
 
     The member that learns from years stays out: nothing that is searched for changes it, and a fit of it costs more
     than all the others.
     """
     config = replace(config, years_weight=0.0)
     known = history.filter(pl.col("datetime_utc") < end)
-    return forecaster.evaluate(
+    return load_forecaster.evaluate(
         known, end=end, fh=fh, gap=gap, config=config, threads=threads, origins=FOLD_ORIGINS
     ).metrics
 

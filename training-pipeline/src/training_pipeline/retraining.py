@@ -9,9 +9,9 @@ from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.arguments import moment
 from forecast_core.errors import InvalidArgument
+from forecast_core.schema import HOUR
 from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
-from forecast_core.window import HOUR
 from training_pipeline import data
 from training_pipeline.best_config import Choice
 from training_pipeline.data import Task

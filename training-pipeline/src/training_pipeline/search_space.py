@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from forecast_core.forecaster import DEFAULT, ForecasterConfig
+from load_forecaster import DEFAULT, ForecasterConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

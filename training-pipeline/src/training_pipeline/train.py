@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.provenance import made_by
 from forecast_core.provenance.digests import of_files
 from forecast_core.settings import Settings
@@ -115,7 +116,7 @@ def _train(settings: Settings, task: Task, verdict: Verdict, wanted: dict[str, s
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
     history, choice = data.load(task, settings), verdict.choice
     with tracking.loading():
-        evaluation, fitted = forecaster.evaluate_and_fit(
+        evaluation, fitted = load_forecaster.evaluate_and_fit(
             history,
             end=task.dataset.window.end,
             fh=task.fh,

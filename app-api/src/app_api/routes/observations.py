@@ -19,8 +19,8 @@ from app_api.run_index import encoded
 from app_api.selection import check_series, chosen_series
 from app_api.served import Served
 from forecast_core.feature_store import FeatureView
-from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import HOUR, Window
+from forecast_core.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.window import Window
 
 router = APIRouter(tags=["observations"])
 TABLES = ("ingests", "forecast_runs")

@@ -9,8 +9,8 @@ from app_api.answers import served_by
 from app_api.models import Freshness, Health, Readiness
 from app_api.served import Served
 from forecast_core import tracking
-from forecast_core.errors import ForecastSystemError
-from forecast_core.window import HOUR
+from forecast_core.errors import ForecastingError
+from forecast_core.schema import HOUR
 
 router = APIRouter(tags=["operations"])
 
@@ -64,6 +64,6 @@ def _age(now: datetime, then: datetime) -> float:
 def _outcome(check: Callable[[], object]) -> str:
     try:
         check()
-    except ForecastSystemError as error:
+    except ForecastingError as error:
         return f"{type(error).__name__}: cannot be read now; the server's log says why"
     return "ok"

@@ -7,8 +7,8 @@ from feature_pipeline.datasets import DEMO, Dataset
 from feature_pipeline.extract.raw import Extraction
 from forecast_core import demo
 from forecast_core.errors import SourceError
-from forecast_core.schema import OBSERVATIONS
-from forecast_core.window import HOUR, Window
+from forecast_core.schema import HOUR, OBSERVATIONS
+from forecast_core.window import Window
 
 URL: Final = "demo://denmark"
 

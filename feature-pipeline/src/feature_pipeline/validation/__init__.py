@@ -20,9 +20,9 @@ from feature_pipeline.validation.tables import series_table, value_table
 from forecast_core.errors import ValidationError
 from forecast_core.feature_store import FeatureStore
 from forecast_core.quarantine import Quarantine
-from forecast_core.schema import OBSERVATIONS
+from forecast_core.schema import HOUR, OBSERVATIONS
 from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window
+from forecast_core.window import DATETIME_FORMAT, Window
 
 __all__ = ["Verdict", "validate"]
 

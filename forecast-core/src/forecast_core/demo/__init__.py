@@ -20,8 +20,8 @@ from forecast_core.demo.drivers import EPOCH
 from forecast_core.demo.kinds import CONSUMERS, KINDS, Kind
 from forecast_core.demo.noise import Floats, Hours
 from forecast_core.errors import InvalidArgument
-from forecast_core.schema import OBSERVATIONS, PRICE_AREAS, SERIES_DE35
-from forecast_core.window import HOUR, Window, as_utc, floor_hour
+from forecast_core.schema import HOUR, OBSERVATIONS, PRICE_AREAS, SERIES_DE35
+from forecast_core.window import Window, as_utc, floor_hour
 
 __all__ = ["EPOCH", "observations"]
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from forecast_core.feature_store import observations, revisions, series
 from forecast_core.feature_store.delta import Snapshot
-from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import HOUR, Window
+from forecast_core.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.window import Window
 
 _BATCH_ROWS: Final = 1 << 21
 """Arrays of more rows are more than 32 MB, which glibc gives back to the system, and asks for again, each time."""

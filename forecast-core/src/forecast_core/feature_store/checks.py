@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from forecast_core.errors import InvalidArgument
-from forecast_core.window import DATETIME_FORMAT, HOUR, Window, as_utc
+from forecast_core.schema import HOUR
+from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

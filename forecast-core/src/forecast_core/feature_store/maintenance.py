@@ -16,7 +16,8 @@ from forecast_core.errors import InvalidArgument
 from forecast_core.feature_store import observations, revisions, series
 from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
 from forecast_core.feature_store.files import FileChange
-from forecast_core.window import HOUR, Window, as_utc
+from forecast_core.schema import HOUR
+from forecast_core.window import Window, as_utc
 
 _TRIES: Final = 5
 _SCHEMAS: Final = {

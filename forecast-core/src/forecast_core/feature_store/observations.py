@@ -27,7 +27,8 @@ from forecast_core.feature_store import grid, revisions, series
 from forecast_core.feature_store.delta import Snapshot, Table
 from forecast_core.feature_store.files import ROW_GROUP, FileChange
 from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
-from forecast_core.window import HOUR, Window, as_utc
+from forecast_core.schema import HOUR
+from forecast_core.window import Window, as_utc
 
 SCHEMA: Final = pl.Schema({**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kind": pl.String()})
 PARTITION_BY: Final = ("kind",)

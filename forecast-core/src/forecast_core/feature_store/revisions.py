@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import UTC_HOUR
-from forecast_core.window import HOUR, Window
+from forecast_core.schema import HOUR, UTC_HOUR
+from forecast_core.window import Window
 
 KEY: Final = ("series", "datetime_utc")
 

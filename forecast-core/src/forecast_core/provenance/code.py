@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-CORE: Final = "forecast-core"
+CORE: Final = ("forecast-core", "load-forecaster")
+"""Distributions that make every number: stores and forecaster."""
 LIBRARIES: Final = ("deltalake", "lightgbm", "numpy", "polars", "scipy")
 """What of other people's code a number may depend on; the lock of a deployment has the rest."""
 
@@ -27,9 +28,9 @@ def installed_code(*distributions: str) -> dict[str, Any]:
     """Return the versions of distributions and core, each with the SHA-256 of its files, and those of libraries.
 
     >>> sorted(installed_code()["packages"])
-    ['forecast-core']
+    ['forecast-core', 'load-forecaster']
     """
-    packages = {name: _package(name) for name in sorted({CORE, *distributions})}
+    packages = {name: _package(name) for name in sorted({*CORE, *distributions})}
     libraries = {name: found for name in LIBRARIES if (found := _version(name)) is not None}
     return {"packages": packages, "libraries": {"python": platform.python_version(), **libraries}}
 
@@ -43,7 +44,7 @@ def differences(recorded: Mapping[str, Any] | None) -> list[str]:
         now = _package(name)
         if now is None:
             # Refitting and predicting need core alone; the pipelines' own code decides nothing about the numbers.
-            found += [f"{name} {then['version']} made it, and is not installed here"] if name == CORE else []
+            found += [f"{name} {then['version']} made it, and is not installed here"] if name in CORE else []
         elif now["version"] != then["version"]:
             found.append(f"{name} {then['version']} made it, {now['version']} is installed")
         elif now["sha256"] != then["sha256"]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core import forecaster, tracking
+import load_forecaster
+from forecast_core import tracking
 from forecast_core.errors import FormatError, NotFoundError
 from forecast_core.feature_store import FeatureStore
 from forecast_core.feature_store.training_datasets import content_hash
-from forecast_core.forecaster import ForecasterConfig
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
 from forecast_core.provenance.origin import Origin, find_run
@@ -21,6 +21,7 @@ from forecast_core.provenance.runs import forecast_rows
 from forecast_core.schema import KEY
 from forecast_core.settings import Settings
 from forecast_core.window import Window
+from load_forecaster import ForecasterConfig
 
 
 def recreate(
@@ -104,7 +105,7 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
             "what was recorded: train again",
             missing=missing,
         )
-    evaluation, fitted = forecaster.evaluate_and_fit(
+    evaluation, fitted = load_forecaster.evaluate_and_fit(
         training,
         end=origin.dataset.window.end,
         fh=int(tags["fh"]),
@@ -136,7 +137,7 @@ def _forecasts(settings: Settings, origin: Origin, folder: Path) -> dict[str, An
     """Forecast with the model in ``folder``; return how the rows compare with the archive and what was recorded."""
     facts = origin.facts
     history = _known(settings, origin, origin.window, origin.reference)
-    predictions = forecaster.load(folder).predict(history, end=origin.window.end, fh=facts["fh"])
+    predictions = load_forecaster.load(folder).predict(history, end=origin.window.end, fh=facts["fh"])
     again = forecast_rows(predictions, run=facts)
     history_hash = content_hash(history, definition_hash=origin.view.definition_hash, window=origin.window)
     digests = {"recorded": facts["forecasts_hash"], "kept": of_frame(origin.forecasts), "recreated": of_frame(again)}

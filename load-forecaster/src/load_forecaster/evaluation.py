@@ -1,0 +1,150 @@
+"""Rolling-origin evaluation against the seasonal naive forecast, which also calibrates the intervals.
+
+One model is fitted on what was known before the first origin, and forecasts every origin from the history up to it:
+an honest measure for the price of one fit.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from load_forecaster import metrics
+from load_forecaster.blend import Members, fit_members
+from load_forecaster.config import ForecasterConfig
+from load_forecaster.errors import InvalidArgument
+from load_forecaster.intervals import Calibration, calibrate
+from load_forecaster.metrics import FloatArray
+from load_forecaster.model import point_forecast
+from load_forecaster.naive import naive_values
+from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
+from load_forecaster.training import LEAST_DAYS
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measures as JSON can hold them, and the calibration to give to ``fit``."""
+
+    metrics: dict[str, Any]
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """Truth, forecast and naive forecast [origin, lead, series] in kWh, and expected variation [origin, series]."""
+
+    truth: FloatArray
+    forecast: FloatArray
+    naive: FloatArray
+    expected: FloatArray
+    fallback: np.ndarray
+
+
+def evaluate(
+    history: pl.DataFrame,
+    *,
+    end: datetime,
+    fh: int = 24,
+    gap: int = 0,
+    config: ForecasterConfig,
+    threads: int,
+    origins: int = 5,
+) -> Evaluation:
+    """Forecast as of ``end`` - ``gap`` - 24 h, - 48 h, ... (``origins`` of them) and compare with what came.
+
+    A short history has fewer origins: as many as leave the model enough to be fitted on; if not one does, the fallback
+    is measured, on as many origins as have two days before them. Without any origin every measure is None.
+
+    Args:
+        history: Rows of ``schema.OBSERVATIONS``, hours may be missing; those at ``end`` or later are not looked at.
+        end: The first hour that is not observed, a full hour in UTC.
+        fh: Hours to forecast; what would be observed at ``end`` or later is not scored.
+        gap: Hours between the last observation and the first forecast hour.
+        config: Tunables.
+        threads: Threads for fitting.
+        origins: How many daily origins to replay, if the history has them.
+
+    Raises:
+        InvalidArgument: If an argument is out of range.
+        ValidationError: If ``history`` is not as its schema says.
+    """
+    check_horizon(fh)
+    if origins < 1:
+        raise InvalidArgument(f"origins must be at least 1, not {origins}", argument="origins", value=origins)
+    days = config.history_days + origins
+    check_gap(gap)
+    panel = from_observations(history, end=end, fh=gap + fh, days=days, timezone=config.timezone)
+    possible = max(0, panel.hours - gap) // 24
+    count = min(origins, possible - LEAST_DAYS) if possible > LEAST_DAYS else max(0, min(origins, possible - 2))
+    if count == 0 or not panel.series:
+        return Evaluation(_measures(None), Calibration())
+    replay = _replay(panel, count, fh, gap, config, threads)
+    calibration = calibrate(replay.truth - replay.forecast, replay.expected, series=panel.series)
+    return Evaluation(_measures(replay) | _coverage(replay, panel.series), calibration)
+
+
+def _replay(panel: Panel, count: int, fh: int, gap: int, config: ForecasterConfig, threads: int) -> _Replay:
+    first = panel.hours - gap - 24 * count
+    members = fit_members(panel.until(first, config.history_days), fh=fh, gap=gap, config=config, threads=threads)
+    origins = range(first, panel.hours - gap, 24)
+    rows = [_replay_origin(panel, members, origin, fh, gap, config) for origin in origins]
+    return _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
+
+
+def _replay_origin(
+    panel: Panel, members: Members, origin: int, fh: int, gap: int, config: ForecasterConfig
+) -> tuple[Any, ...]:
+    then = panel.until(origin, config.history_days)
+    point = point_forecast(then, members, fh=fh, gap=gap, config=config)
+    truth = np.full(point.values.shape, np.nan)
+    came = panel.values[origin + gap : origin + gap + fh]
+    truth[: len(came)] = came
+    # A series that had not appeared yet was not forecast.
+    appeared = ~np.isnan(then.values).all(axis=0)
+    naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
+    failed = np.array([reason is not None for reason in point.reasons])
+    return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
+
+
+def _measures(replay: _Replay | None) -> dict[str, Any]:
+    """Return the measures of model and naive forecast on the values that both forecast."""
+    if replay is None:
+        empty = np.full((0, 1, 1), np.nan)
+        replay = _Replay(empty, empty, empty, empty[:, 0], np.full((0, 1), False))
+    truth = np.where(np.isnan(replay.naive) | np.isnan(replay.forecast), np.nan, replay.truth)
+    series = np.broadcast_to(np.arange(truth.shape[2]), truth.shape)
+    result: dict[str, Any] = {"origins": len(truth), "values": int((~np.isnan(truth)).sum())}
+    for name, forecast in (("", replay.forecast), ("naive_", replay.naive)):
+        result[f"{name}wape"] = metrics.wape(truth, forecast)
+        result[f"{name}mape"] = metrics.mape(truth, forecast)
+        result[f"{name}mae"] = metrics.mae(truth, forecast)
+    naive_wape = result["naive_wape"]
+    result["wape_ratio"] = result["wape"] / naive_wape if naive_wape > 0 else float("nan")
+    result["rmae24"] = metrics.relative_mae(truth, replay.forecast, replay.naive, series)
+    result["fallback_share"] = float(replay.fallback.mean()) if replay.fallback.size else float("nan")
+    return metrics.plain(result | {"coverage_80": float("nan"), "coverage_90": float("nan")})
+
+
+def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Return the coverage of each origin's intervals when calibrated on the other origins; None for one origin."""
+    if len(replay.truth) < 2:
+        return {}
+    bounds: dict[str, list[FloatArray]] = {"q05": [], "q10": [], "q90": [], "q95": []}
+    errors = replay.truth - replay.forecast
+    for origin in range(len(errors)):
+        others = calibrate(np.delete(errors, origin, 0), np.delete(replay.expected, origin, 0), series=series)
+        quantiles = others.quantiles(
+            replay.forecast[origin],
+            expected=replay.expected[origin],
+            series=series,
+            fallback=replay.fallback[origin],
+        )
+        for name, values in bounds.items():
+            values.append(quantiles[name])
+    measured = {
+        "coverage_80": metrics.coverage(replay.truth, np.stack(bounds["q10"]), np.stack(bounds["q90"])),
+        "coverage_90": metrics.coverage(replay.truth, np.stack(bounds["q05"]), np.stack(bounds["q95"])),
+    }
+    return metrics.plain(measured)

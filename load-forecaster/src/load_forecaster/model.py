@@ -1,0 +1,167 @@
+"""The fitted forecaster: members blended into one forecast, with fallbacks and intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from load_forecaster import distant
+from load_forecaster.alike import most_alike
+from load_forecaster.blend import Members, distant_parts, feature_parts, member_parts
+from load_forecaster.cleaning import bridged, cleaned
+from load_forecaster.config import DEFAULT, ForecasterConfig
+from load_forecaster.errors import InvalidArgument
+from load_forecaster.explanation import Parts, reasons
+from load_forecaster.fallback import fallback, why_not
+from load_forecaster.features import block, variation
+from load_forecaster.gaussian import WINDOW_DAYS, expected, relative
+from load_forecaster.intervals import Calibration
+from load_forecaster.metrics import FloatArray
+from load_forecaster.naive import long_frame
+from load_forecaster.panel import Panel, check_horizon, from_observations
+from load_forecaster.schema import PREDICTIONS
+from load_forecaster.training import LEAST_DAYS
+
+LOOKED_AT_DAYS = 90
+"""Older observations are learnt from, but not forecast from."""
+
+DECIMALS = 3
+"""Forecasts are rounded to a watt-hour: what differs by less differs by the order of additions only."""
+
+
+@dataclass(frozen=True)
+class PointForecast:
+    """Forecast ``values[lead, series]`` in kWh; why it is a fallback (None: it is not); expected day-to-day change.
+
+    ``members`` is what each member adds to the forecast; ``features`` makes what each group of inputs adds to what the
+    fitted members say.
+    """
+
+    values: FloatArray
+    reasons: list[str | None]
+    expected: FloatArray
+    members: Parts
+    features: Callable[[], Parts]
+
+
+def point_forecast(panel: Panel, members: Members, *, fh: int, gap: int = 0, config: ForecasterConfig) -> PointForecast:
+    """Forecast ``fh`` hours, the first of them ``gap`` hours after the panel's end."""
+    panel = panel.until(panel.hours, LOOKED_AT_DAYS)
+    known = cleaned(panel)
+    filled = bridged(panel, known)
+    why, parts, features = _modelled(panel, filled, members, fh, gap, config)
+    modelled = np.asarray(sum(parts.values()))
+    sound = np.isfinite(modelled).all(axis=0)
+    reason = [
+        first or (second if ok else "the model gave no number")
+        for first, second, ok in zip(why_not(known), why, sound, strict=True)
+    ]
+    failed = np.array([each is not None for each in reason], dtype=bool)
+    values = np.where(failed, fallback(panel, filled, gap=gap, fh=fh, config=config), modelled)
+    # What is missing of the last day makes the forecast less certain.
+    missing = np.isnan(known[-24:]).mean(axis=0)
+    shown = {name: np.where(failed, 0.0, part) for name, part in parts.items()}
+    shown["fallback"] = np.where(failed, values, 0.0)
+    return PointForecast(
+        np.asarray(np.round(values, DECIMALS)),
+        reason,
+        variation(filled, panel.hours) * (1 + missing),
+        shown,
+        lambda: {name: np.where(failed, 0.0, part) for name, part in features().items()},
+    )
+
+
+def _modelled(
+    panel: Panel, filled: FloatArray, members: Members, fh: int, gap: int, config: ForecasterConfig
+) -> tuple[list[str | None], Parts, Callable[[], Parts]]:
+    """Return why each series has no model (None: it has), what each member adds, and what makes its explanation."""
+    if gap + fh > distant.FROM:
+        parts, learnt, features = distant_parts(panel, filled, members, fh=fh, gap=gap, config=config)
+        return [None if each else f"observations end {gap} hours before" for each in learnt], parts, features
+    if members.none:
+        none = f"the model needs {LEAST_DAYS} days of history"
+        return [none for _ in panel.series], {"none": np.zeros((fh, len(panel.series)))}, dict
+    recent = panel.until(panel.hours, WINDOW_DAYS)
+    filled = filled[-recent.hours :]
+    paths = expected(recent, filled, fh=gap + fh, origins=2).values
+    others = most_alike(relative(filled, filled)[1])
+    inputs = block(
+        recent,
+        filled,
+        origin=recent.hours,
+        expected=paths[0][: gap + fh],
+        before=paths[-1],
+        alike=others,
+        config=config,
+    )
+    return (
+        [None for _ in panel.series],
+        {name: part[gap:] for name, part in member_parts(recent, filled, inputs, members, config).items()},
+        lambda: {name: part[gap:] for name, part in feature_parts(recent, inputs, members, config).items()},
+    )
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A fitted forecaster; made by ``fit`` or ``load``."""
+
+    fh: int
+    config: ForecasterConfig = DEFAULT
+    members: Members = field(default_factory=Members)
+    calibration: Calibration = field(default_factory=Calibration)
+    gap: int = 0
+
+    def predict(self, history: pl.DataFrame, *, end: datetime, fh: int | None = None) -> pl.DataFrame:
+        """Forecast the ``fh`` hours from ``end`` + ``gap`` hours on, for every series that has a row before ``end``.
+
+        Args:
+            history: Rows of ``schema.OBSERVATIONS``, hours may be missing; those at ``end`` or later are not looked at.
+            end: The first hour that is not observed, a full hour in UTC.
+            fh: Hours to forecast, at most those that the model was fitted for (default).
+
+        Returns:
+            ``schema.PREDICTIONS``, sorted by key: finite, not negative, quantiles in order; ``quality`` is ``model``
+            or ``fallback: why``.
+
+        Raises:
+            InvalidArgument: If an argument is out of range.
+            ValidationError: If ``history`` is not as its schema says.
+        """
+        panel, point = self._point(history, end, fh)
+        return self._predictions(panel, point)
+
+    def predict_and_explain(
+        self, history: pl.DataFrame, *, end: datetime, fh: int | None = None
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return what ``predict`` does, and ``explanation.REASONS``: what drove each of these forecasts."""
+        panel, point = self._point(history, end, fh)
+        why = reasons(panel, members=point.members, features=point.features(), gap=self.gap)
+        return self._predictions(panel, point), why
+
+    def _point(self, history: pl.DataFrame, end: datetime, fh: int | None) -> tuple[Panel, PointForecast]:
+        fh = self.fh if fh is None else fh
+        check_horizon(fh)
+        if fh > self.fh:
+            raise InvalidArgument(f"the model was fitted for {self.fh} hours, not {fh}: fit it with fh={fh}", fh=fh)
+        config = self.config
+        ahead = self.gap + fh
+        panel = from_observations(history, end=end, fh=ahead, days=config.history_days, timezone=config.timezone)
+        return panel, point_forecast(panel, self.members, fh=fh, gap=self.gap, config=config)
+
+    def _predictions(self, panel: Panel, point: PointForecast) -> pl.DataFrame:
+        failed = np.array([reason is not None for reason in point.reasons], dtype=bool)
+        bounds = self.calibration.quantiles(point.values, expected=point.expected, series=panel.series, fallback=failed)
+        columns = {"energy_consumption": point.values}
+        columns |= {name: np.round(bound, DECIMALS) for name, bound in bounds.items()}
+        quality = [f"fallback: {reason}" if reason else "model" for reason in point.reasons]
+        labels = pl.Series("quality", np.repeat(np.array(quality, dtype=object), len(point.values)), dtype=pl.String)
+        return long_frame(panel, columns, gap=self.gap).with_columns(labels).select(PREDICTIONS.names())
+
+    def save(self, directory: Path) -> None:
+        """Write the forecaster into ``directory``, which is made if absent; see ``storage`` for the format."""
+        from load_forecaster import storage
+
+        storage.save(self, directory)
