@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from forecast_core import demo, tracking
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from local_stack.progress import say
 DIGEST = """
 import hashlib, json, sys
 import polars as pl
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 rows = pl.read_delta(Settings().store + "/forecasts")
 keys = ["reference_datetime", "area", "consumer_type", "datetime_utc"]
 values = rows.select(*keys, "energy_consumption", "q05", "q10", "q50", "q90", "q95", "quality").sort(keys)

@@ -37,11 +37,11 @@ from starlette.routing import Route
 from app_api.__main__ import configured
 from app_api.application import create_app
 from forecast_core import provenance
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, QUANTILES, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, QUANTILES, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 HOURS = 24

@@ -25,7 +25,7 @@ import polars as pl
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.schema import OBSERVATIONS, SERIES
+from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 from load_forecaster import DEFAULT
 
 END = datetime(2024, 4, 1, 6, tzinfo=UTC)

@@ -42,7 +42,7 @@ import skill_page
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.schema import OBSERVATIONS, QUANTILES, UTC_HOUR
+from forecast_core.contracts.schema import OBSERVATIONS, QUANTILES, UTC_HOUR
 from load_forecaster import DEFAULT, ForecasterConfig
 
 HOURS = 24

@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from forecast_core.contracts.schema import HOUR, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import HOUR, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 SIZES = {"tiny": (76, 2), "small": (76, 30), "medium": (10_000, 90), "large": (100_000, 30)}
 """Number of series and days of history."""

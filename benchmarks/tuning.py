@@ -27,8 +27,8 @@ from typing import Any
 import polars as pl
 from skill import machine, read_observations
 
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import study
 from training_pipeline.comparison import backtest, compare

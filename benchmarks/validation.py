@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 from feature_pipeline.validation import shape
-from forecast_core.window import Window
+from forecast_core.contracts.window import Window
 
 RESULTS = Path(__file__).parent / "results" / "validation-eia930.json"
 DAYS = 30

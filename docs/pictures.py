@@ -19,9 +19,9 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from forecast_core import demo
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.settings import Settings
-from forecast_core.window import as_utc
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import as_utc
 
 SHOWN = ("111", "122", "310", "320", "441", "999")
 OBSERVED, FORECAST, BAND = "#333333", "#0072b2", "#56b4e9"

@@ -21,8 +21,8 @@ from playwright.sync_api import Page
 
 from app_api.application import create_app
 from forecast_core import consumer_types
-from forecast_core.schema import CONSUMER_TYPES_DE35
-from forecast_core.settings import Settings
+from forecast_core.contracts.schema import CONSUMER_TYPES_DE35
+from forecast_core.contracts.settings import Settings
 from tests.stack import free_port
 
 REFERENCES = tuple(datetime(2024, 3, day, 5, tzinfo=UTC) for day in (30, 31))

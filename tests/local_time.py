@@ -16,12 +16,12 @@ import polars as pl
 
 from batch_prediction_pipeline import batch, monitoring
 from feature_pipeline import feature_view, pipeline
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
 from forecast_core.provenance import trace
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 from training_pipeline import train
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")

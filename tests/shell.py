@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from tests.stack import Stack
 
 

@@ -23,7 +23,7 @@ DISTRIBUTIONS = (
 SOURCES = sorted(path for name in DISTRIBUTIONS for path in (REPOSITORY / name / "src").rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 # A file taken out of a table is stamped with the machine's time, from which a vacuum counts; no data depend on it.
-STAMPS_REMOVALS = "forecast-core/src/forecast_core/feature_store/files.py"
+STAMPS_REMOVALS = "forecast-core/src/forecast_core/tables/files.py"
 UNSAFE = {"pickle", "joblib", "cloudpickle", "dill"}
 
 

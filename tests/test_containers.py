@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from tests.stack import REPOSITORY, free_port
 
 COMPOSE_FILE = REPOSITORY / "airflow" / "docker-compose.yaml"

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from tests.stack import REPOSITORY
 
 

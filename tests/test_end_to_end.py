@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from forecast_core.alarms import CHECKS, Alarms
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.settings import Settings
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.settings import Settings
 from tests.conftest import Started
 from tests.shell import run_in_shell
 from tests.stack import Stack

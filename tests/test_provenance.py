@@ -17,14 +17,14 @@ import pytest
 from batch_prediction_pipeline import batch, lineage
 from feature_pipeline import feature_view, maintenance, pipeline
 from forecast_core import demo
-from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
 from forecast_core.provenance import trace
 from forecast_core.provenance.recreate import recreate
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 from training_pipeline import train
 
 FIRST = datetime(2024, 4, 12, 5, tzinfo=UTC)

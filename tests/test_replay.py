@@ -12,9 +12,9 @@ from polars.testing import assert_frame_equal
 from batch_prediction_pipeline import batch
 from feature_pipeline import feature_view
 from forecast_core import demo
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import OBSERVATIONS, PREDICTIONS
-from forecast_core.window import Window
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import OBSERVATIONS, PREDICTIONS
+from forecast_core.contracts.window import Window
 from load_forecaster import DEFAULT
 from training_pipeline import train
 

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from feature_pipeline import feature_view, pipeline
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 from tests.local_time import DELAY, SERIES, as_published, pattern, run
 from tests.stack import REPOSITORY
 

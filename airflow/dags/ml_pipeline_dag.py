@@ -59,7 +59,7 @@ def _run_feature_pipeline(
 def _create_feature_view(features: dict) -> dict:
     from feature_pipeline import feature_view
     from forecast_core.alarms import tuning_is_due
-    from forecast_core.settings import Settings
+    from forecast_core.contracts.settings import Settings
 
     view = feature_view.create(
         feature_group_version=features["feature_group_version"],

@@ -14,7 +14,7 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy, task
 
 ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
 
-# What the pipelines say at the end of an error that running again cannot mend (forecast_core.errors.InputError).
+# What the pipelines say at the end of an error that running again cannot mend (load_forecaster.errors.InputError).
 NOT_WORTH_A_RETRY = "running again will not help]"
 
 

@@ -21,12 +21,12 @@ from fastapi import FastAPI
 from app_api.application import create_app
 from forecast_core import demo, provenance, tracking
 from forecast_core.alarms import CHECKS, Alarms
+from forecast_core.archive import EXPLANATIONS, METRICS, ForecastArchive
+from forecast_core.contracts.schema import KEY, PREDICTIONS, QUANTILES, SERIES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import EXPLANATIONS, METRICS, ForecastArchive
 from forecast_core.quarantine import FINDINGS, Quarantine
-from forecast_core.schema import KEY, PREDICTIONS, QUANTILES, SERIES
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 NOW = datetime(2024, 3, 31, 6, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from app_api.airflow import FRESH_SECONDS, Airflow
 from app_api.models import DagRuns
 from app_api.problems import Refused
 from forecast_core import testing
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 PATH = "/api/v1/airflow/runs"
 

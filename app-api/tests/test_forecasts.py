@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from app_api.models import Page, SeriesForecast
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import FORECASTS, KEY
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, KEY
-from forecast_core.window import Window
 
 REFERENCE, DAY = datetime(2024, 3, 31, 5, tzinfo=UTC), timedelta(days=1)
 

@@ -15,7 +15,7 @@ import pytest
 
 from app_api import models
 from app_api.routes import observations
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 REFERENCE, DAY = datetime(2024, 3, 31, 5, tzinfo=UTC), timedelta(days=1)
 V1 = "/api/v1"

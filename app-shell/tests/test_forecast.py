@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from app_shell.plot import Band, Line, Plot
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.settings import Settings
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.settings import Settings
 
 REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.settings import Settings
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAG = REPOSITORY / "airflow" / "dags" / "ml_pipeline_dag.py"

@@ -8,8 +8,8 @@ import pytest
 
 import load_forecaster
 from forecast_core import tracking
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
-from forecast_core.window import DATETIME_FORMAT
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from batch_prediction_pipeline import batch
-from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, KEY
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.contracts.schema import FORECASTS, KEY
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 FIRST_HOUR = datetime(2023, 1, 31, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from batch_prediction_pipeline import drift, judging, scoring
 from forecast_core.alarms import CHECKS
-from forecast_core.schema import HOUR, UTC_HOUR
-from forecast_core.settings import Settings
+from forecast_core.contracts.schema import HOUR, UTC_HOUR
+from forecast_core.contracts.settings import Settings
 
 END = datetime(2023, 2, 1, tzinfo=UTC)
 SETTINGS = Settings()

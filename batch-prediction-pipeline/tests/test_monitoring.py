@@ -9,9 +9,9 @@ import pytest
 from batch_prediction_pipeline import batch, monitoring, scoring
 from forecast_core import demo
 from forecast_core.alarms import Alarms
-from forecast_core.errors import NotFoundError
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import HOUR
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import HOUR
 from load_forecaster import metrics
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from batch_prediction_pipeline import batch, monitoring, watch
 from batch_prediction_pipeline.__main__ import main
 from forecast_core.alarms import Alarms
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.window import Window
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 

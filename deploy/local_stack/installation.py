@@ -14,9 +14,9 @@ CREATE_STORES = """
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
+from forecast_core.archive import ForecastArchive
 from forecast_core.quarantine import Quarantine
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 for store in (FeatureStore, Quarantine, ForecastArchive, Alarms):
     store(Settings()).create()
 tracking.create(Settings())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 SITE: Final = Path(__file__).resolve().parent
 REPOSITORY: Final = SITE.parents[1]

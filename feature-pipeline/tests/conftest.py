@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from forecast_core.schema import SERIES_DE35
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.schema import SERIES_DE35
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 
 REFERENCE = datetime(2023, 2, 4, 16, tzinfo=UTC)
 

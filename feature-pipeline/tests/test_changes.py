@@ -9,11 +9,11 @@ import pytest
 
 from feature_pipeline import changes
 from feature_pipeline.__main__ import main
-from forecast_core.errors import NotFoundError
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 WINDOW = Window(START, START + 3 * HOUR)

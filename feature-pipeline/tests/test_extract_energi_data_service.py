@@ -15,11 +15,11 @@ from polars.testing import assert_frame_equal
 from feature_pipeline.extract.energi_data_service import Patience, dataset_name, extract, user_agent
 from feature_pipeline.extract.raw import Extraction
 from feature_pipeline.transform import transform
-from forecast_core.errors import SourceError, SourceUnavailable
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import SourceError, SourceUnavailable
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.testing import EnergiDataService, faults
 from forecast_core.testing.faults import Fault, Records, proper
-from forecast_core.window import Window
 
 DATASET = "ConsumptionDE35Hour"
 Read = Callable[..., Extraction]
@@ -354,8 +354,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from feature_pipeline.extract.energi_data_service import Patience, extract
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 url, root, start, end = sys.argv[1:]
 settings = Settings(root_dir=Path(root), source_seconds_between_requests=0.2)
 window = Window(datetime.fromisoformat(start), datetime.fromisoformat(end))

@@ -9,10 +9,10 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import transform
-from forecast_core.errors import SourceError
-from forecast_core.schema import OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.schema import OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 
 Archive = Callable[[pl.DataFrame], str]
 

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from feature_pipeline import feature_view
-from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 Ingest = Callable[..., None]
 

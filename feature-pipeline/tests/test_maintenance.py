@@ -9,11 +9,11 @@ import pytest
 
 from feature_pipeline import maintenance, pipeline
 from feature_pipeline.__main__ import main
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 
 def test_small_files_become_few_and_every_value_stays(

@@ -12,10 +12,10 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline import pipeline
 from forecast_core import demo
-from forecast_core.errors import InvalidArgument, SourceError, StorageError, ValidationError, WindowError
+from forecast_core.contracts.errors import InvalidArgument, SourceError, StorageError, ValidationError, WindowError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 Archive = Callable[[pl.DataFrame], str]
 REFERENCE = datetime(2023, 2, 4, 16, 30, tzinfo=UTC)

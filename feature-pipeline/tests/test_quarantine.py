@@ -9,10 +9,10 @@ import pytest
 
 from feature_pipeline import pipeline, quarantine
 from feature_pipeline.__main__ import main
-from forecast_core.errors import InvalidArgument, NotFoundError, ValidationError
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, ValidationError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 Archive = Callable[[pl.DataFrame], str]
 REFERENCE = "2023-02-04T16:00"

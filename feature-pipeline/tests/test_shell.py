@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from feature_pipeline import pipeline
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 Archive = Callable[[pl.DataFrame], str]
 

@@ -13,12 +13,12 @@ import pytest
 from feature_pipeline import datasets
 from feature_pipeline.validation import Verdict, expectations, validate
 from forecast_core import demo
-from forecast_core.errors import ValidationError
+from forecast_core.contracts.errors import ValidationError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import HOUR as ONE_HOUR
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.quarantine import FINDINGS, Quarantine
-from forecast_core.settings import Settings
-from forecast_core.window import HOUR as ONE_HOUR
-from forecast_core.window import Window
 
 DAYS = 12
 END = datetime.fromisoformat("2022-05-20T00:00Z")

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from forecast_core.alarms import ALARMS, CHECKS, OVERALL, Alarms, derive, tuning_is_due
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
 
 START = datetime(2023, 1, 31, 22, tzinfo=UTC)
 LEVELS = {"ok": 0.5, "notify": 1.1, "tune": 1.6}

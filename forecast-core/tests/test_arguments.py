@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("value", [24, "24", " 24\n"])

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.errors import FormatError, InvalidArgument, NotFoundError, StorageError, WindowError
+from forecast_core.contracts.errors import FormatError, InvalidArgument, NotFoundError, StorageError, WindowError
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore, IngestCounts, TrainingDataset
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 START = datetime(2023, 1, 1, 22, tzinfo=UTC)
 WINDOW = Window(START, START + 4 * HOUR)

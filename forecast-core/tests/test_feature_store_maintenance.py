@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import FeatureStore, delta, maintenance, observations
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
+from forecast_core.feature_store import FeatureStore, observations
+from forecast_core.tables import delta, upkeep
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -140,7 +141,7 @@ def test_a_reader_of_an_earlier_version_goes_on_reading(store: FeatureStore, tmp
     store.maintain(keep=HOUR)
     assert snapshot.rows.filter(pl.col("kind") == "first").collect().height == expected.height
     # Without the time to keep them, the same vacuum takes them away.
-    maintenance.vacuum(table, keep=timedelta(0))
+    upkeep.vacuum(table, keep=timedelta(0))
     with pytest.raises(FileNotFoundError):
         snapshot.rows.collect()
     assert state(store).equals(expected)
@@ -165,7 +166,7 @@ def test_training_datasets_are_read_after_every_maintenance(store: FeatureStore,
     tables = [path.parent for path in (tmp_path / "store").rglob("_delta_log")]
     assert len(tables) == 4
     for table in tables:
-        maintenance.vacuum(delta.Table(str(table), pl.Schema()), keep=timedelta(0))
+        upkeep.vacuum(delta.Table(str(table), pl.Schema()), keep=timedelta(0))
     assert all(
         store.read_training_dataset(version).equals(frame) for version, frame in zip((1, 2, 3), expected, strict=True)
     )

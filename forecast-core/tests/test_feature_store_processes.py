@@ -16,11 +16,12 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import strategies as st
 
-from forecast_core.errors import NotFoundError, StorageError
-from forecast_core.feature_store import FeatureStore, delta
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.errors import NotFoundError, StorageError
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
+from forecast_core.feature_store import FeatureStore
+from forecast_core.tables import delta
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS = 30
@@ -34,10 +35,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import polars as pl
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
-from forecast_core.schema import HOUR
+from forecast_core.contracts.schema import OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
+from forecast_core.contracts.schema import HOUR
 
 START, HOURS = datetime(2023, 1, 1, tzinfo=UTC), 30
 

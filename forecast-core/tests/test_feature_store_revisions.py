@@ -13,11 +13,11 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR, KEY, OBSERVATIONS, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore, IngestCounts, observations, revisions
-from forecast_core.schema import HOUR, KEY, OBSERVATIONS, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 START = datetime(2022, 12, 31, 22, tzinfo=UTC)
 """Hours on both sides of a day's, a month's and a year's end."""

@@ -17,12 +17,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from forecast_core.errors import InvalidArgument, StorageError
-from forecast_core.feature_store import FeatureStore, delta
-from forecast_core.forecasts import METRICS, ForecastArchive
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.archive import METRICS, ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument, StorageError
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
+from forecast_core.feature_store import FeatureStore
+from forecast_core.tables import delta
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS, RUNS = 30, 4

@@ -9,15 +9,15 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.errors import InvalidArgument
+from forecast_core.archive import RUNS, ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import RUNS, ForecastArchive
 from forecast_core.provenance import installed_code, made_by
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 
 REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
 FRAME = pl.DataFrame(

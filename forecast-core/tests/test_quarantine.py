@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
 from forecast_core.quarantine import FINDINGS, Quarantine, without_accepted
-from forecast_core.settings import Settings
 
 AT = datetime(2023, 2, 4, 16, tzinfo=UTC)
 ROW: dict[str, Any] = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from forecast_core import tracking
-from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.creation import client
 
 AT = datetime(2023, 1, 20, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_creation_that_was_killed_half_way_is_done_again(tmp_path: Path) -> None
     code = f"""
 from pathlib import Path
 from forecast_core import tracking
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 tracking.create(Settings(root_dir=Path({str(tmp_path)!r})))
 """
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

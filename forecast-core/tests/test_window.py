@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from forecast_core.errors import InvalidArgument, SourceError
-from forecast_core.window import Window, as_utc
+from forecast_core.contracts.errors import InvalidArgument, SourceError
+from forecast_core.contracts.window import Window, as_utc
 
 
 def test_the_window_of_a_run_is_left_closed_and_ends_before_the_delay() -> None:

@@ -12,8 +12,8 @@ from polars.testing import assert_frame_equal
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.errors import InvalidArgument, ValidationError
-from forecast_core.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
+from forecast_core.contracts.errors import InvalidArgument, ValidationError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 from load_forecaster import ForecasterConfig, naive, seasonal
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.schema import KEY, SERIES
+from forecast_core.contracts.schema import KEY, SERIES
 from load_forecaster import DEFAULT, ForecasterConfig, intervals, metrics
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)

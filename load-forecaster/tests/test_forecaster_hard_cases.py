@@ -8,7 +8,7 @@ import pytest
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 from load_forecaster import ForecasterConfig
 from load_forecaster.panel import from_observations
 

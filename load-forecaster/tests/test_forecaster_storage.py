@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 import load_forecaster
 from forecast_core import demo
-from forecast_core.errors import FormatError, InvalidArgument, NotFoundError
+from forecast_core.contracts.errors import FormatError, InvalidArgument, NotFoundError
 from load_forecaster import DEFAULT, ForecasterConfig
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import load_forecaster
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import KEY
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import KEY
 from load_forecaster import DEFAULT, ForecasterConfig
 from load_forecaster.intervals import Calibration
 from load_forecaster.members.years import main_directions

@@ -11,10 +11,10 @@ import pytest
 
 from forecast_core import demo, tracking
 from forecast_core.alarms import CHECKS, OVERALL, Alarms
-from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from load_forecaster import DEFAULT
 from training_pipeline import train
 from training_pipeline.__main__ import main

@@ -11,7 +11,7 @@ import pytest
 
 import load_forecaster
 from forecast_core import tracking
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from training_pipeline.__main__ import main
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)

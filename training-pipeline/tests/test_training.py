@@ -11,7 +11,7 @@ import pytest
 
 import load_forecaster
 from forecast_core import tracking
-from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError
 from forecast_core.tracking.creation import client
 from training_pipeline import train
 

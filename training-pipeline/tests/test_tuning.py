@@ -14,10 +14,10 @@ import pytest
 
 import load_forecaster
 from forecast_core import tracking
-from forecast_core.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 from load_forecaster import ForecasterConfig
 from training_pipeline import best_config, hyperparameter_tuning, study, train
 from training_pipeline.evaluation import evaluate_fold, folds, held_out

@@ -10,9 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from app_api.application import create_app
-from forecast_core.errors import ForecastingError
+from forecast_core.contracts.errors import ForecastingError
+from forecast_core.contracts.settings import Settings
 from forecast_core.program import get_logger
-from forecast_core.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ import httpx
 
 from app_api.models import DagRuns
 from app_api.problems import RETRY_SECONDS, Refused
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 DAG: Final = "ml_pipeline"
 MOST_RUNS: Final = 48

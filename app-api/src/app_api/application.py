@@ -17,8 +17,8 @@ from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
 from app_api.routes import catalogue, forecasts, monitoring, observations, operations, quality, registry, runs
 from app_api.served import Served
-from forecast_core.errors import ForecastingError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import ForecastingError
+from forecast_core.contracts.settings import Settings
 
 ROUTERS = (operations, catalogue, forecasts, observations, monitoring, registry, quality, runs)
 PREFIX = "/api/v1"

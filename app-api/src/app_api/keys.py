@@ -12,8 +12,8 @@ from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app_api import problems
-from forecast_core.errors import InvalidArgument
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _HOW: Final = "send the header Authorization: Bearer KEY"

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from forecast_core.arguments import moment
-from forecast_core.window import as_utc
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.window import as_utc
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app_api.models import FieldProblem, Problem
-from forecast_core.errors import ForecastingError, InputError, InvalidArgument, NotFoundError, TransientError
+from forecast_core.contracts.errors import ForecastingError, InputError, InvalidArgument, NotFoundError, TransientError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5

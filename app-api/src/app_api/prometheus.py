@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app_api.routes.monitoring import newest_metrics
 from app_api.served import Served
 from forecast_core.alarms import OVERALL, Alarms
-from forecast_core.errors import ForecastingError
+from forecast_core.contracts.errors import ForecastingError
 from forecast_core.quarantine import Quarantine
 
 MOST_SERIES: Final = 1000

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
-from forecast_core.schema import FORECASTS, KEY, QUANTILES, SERIES, UTC_HOUR
+from forecast_core.contracts.schema import FORECASTS, KEY, QUANTILES, SERIES, UTC_HOUR
 
 Name = tuple[str, str]
 VALUES: Final = ("energy_consumption", *QUANTILES)

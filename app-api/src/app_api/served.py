@@ -18,11 +18,11 @@ import polars as pl
 
 from app_api.problems import Refused
 from app_api.run_index import RunIndex, indexed
-from forecast_core.errors import NotFoundError
+from forecast_core.archive import RUNS, ForecastArchive
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
-from forecast_core.feature_store.places import table
-from forecast_core.forecasts import RUNS, ForecastArchive
-from forecast_core.settings import Settings
+from forecast_core.tables.places import table
 
 TABLES: Final = (
     "forecasts",

@@ -47,8 +47,8 @@ def run(
 ) -> None:
     """Run the seven steps in order, without Airflow: data, view, tuning if wanted, training, monitoring, forecasts."""
     from app_shell import run as running
-    from forecast_core.arguments import moment
-    from forecast_core.window import floor_hour
+    from forecast_core.contracts.arguments import moment
+    from forecast_core.contracts.window import floor_hour
 
     log_to_stderr(verbose=verbose)
     shell, settings = shell_of(context), read_settings()
@@ -83,7 +83,7 @@ def forecast(
 ) -> None:
     """Show the forecasts of a series, with intervals, beside what was observed: a plot and a table."""
     from app_shell import forecast as forecasts
-    from forecast_core.arguments import moment
+    from forecast_core.contracts.arguments import moment
 
     shell, settings = shell_of(context), read_settings()
     facts = forecasts.of_series(
@@ -120,7 +120,7 @@ def lineage(
     """Show what a forecast was made from: model, configuration, training dataset, observations, source and code."""
     from app_shell.forecast import find_run, forecasts_of
     from batch_prediction_pipeline import lineage as way_back
-    from forecast_core.arguments import moment
+    from forecast_core.contracts.arguments import moment
 
     shell, settings = shell_of(context), read_settings()
     run_ = find_run(settings, None if reference is None else moment("reference", reference), feature_view_version)

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell import stack
-from forecast_core.errors import ForecastingError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import ForecastingError
+from forecast_core.contracts.settings import Settings
 
 DISTRIBUTIONS: Final = (
     "forecast-core",
@@ -151,8 +151,8 @@ def _tracking(settings: Settings) -> Check:
 
 
 def _forecasts(settings: Settings) -> Check:
-    from forecast_core.forecasts import ForecastArchive
-    from forecast_core.window import DATETIME_FORMAT
+    from forecast_core.archive import ForecastArchive
+    from forecast_core.contracts.window import DATETIME_FORMAT
 
     runs = ForecastArchive(settings).read_runs()
     if runs.is_empty():

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell.plot import Band, Line, Plot
-from forecast_core.errors import NotFoundError
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import HOUR, QUANTILES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import HOUR, QUANTILES
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 _INSTANT: Final = timedelta(microseconds=1)
 _LOCAL: Final = ZoneInfo("Europe/Copenhagen")

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forecast_core import tracking
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import ModelVersion
 from training_pipeline import promotion
 

@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from forecast_core.schema import HOUR
+from forecast_core.contracts.schema import HOUR
 
 _ROWS: Final = 21
 _STEP: Final = 5

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from forecast_core.errors import ForecastingError, InvalidArgument, TransientError
+from forecast_core.contracts.errors import ForecastingError, InvalidArgument, TransientError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from forecast_core.settings import Settings
+    from forecast_core.contracts.settings import Settings
 
 S = TypeVar("S")
 
@@ -95,7 +95,7 @@ def read_settings() -> "Settings":
     Raises:
         InvalidArgument: If one of them is not what it must be.
     """
-    from forecast_core.settings import Settings
+    from forecast_core.contracts.settings import Settings
 
     return from_environment(Settings)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from app_shell import steps
 from app_shell.steps import Result
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from xmlrpc.client import Error, ServerProxy, Transport
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 INDEX_USER: Final = "ml-pipeline"
 _SECONDS: Final = 5.0

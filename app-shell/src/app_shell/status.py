@@ -12,11 +12,11 @@ from rich.text import Text
 from app_shell import stack
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
 from forecast_core.quarantine import Quarantine
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT
 
 _LATE: Final = timedelta(hours=2)
 """The DAG runs every hour, and a run takes minutes: after this, one is missing."""

@@ -6,7 +6,7 @@ A pipeline is imported when its step begins, so that the command starts at once.
 from datetime import datetime
 from typing import Any
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 
 Result = dict[str, Any]
 """Plain JSON, as every step returns it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from batch_prediction_pipeline import batch, lineage, monitoring, watch
-from forecast_core.arguments import FORECAST_FROM
+from forecast_core.contracts.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 
 

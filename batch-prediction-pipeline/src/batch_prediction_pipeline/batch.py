@@ -9,13 +9,13 @@ import polars as pl
 import load_forecaster
 from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
 from forecast_core import provenance, tracking
-from forecast_core.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
-from forecast_core.errors import InvalidArgument, WindowError
+from forecast_core.archive import EXPLANATIONS, ForecastArchive
+from forecast_core.contracts.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument, WindowError
+from forecast_core.contracts.schema import KEY, SERIES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore, FeatureView
-from forecast_core.forecasts import EXPLANATIONS, ForecastArchive
-from forecast_core.schema import KEY, SERIES
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import SERIES
+from forecast_core.contracts.schema import SERIES
 
 RECENT: Final = timedelta(days=7)
 """What is compared with the days before: a week, so that every weekday is in it."""

@@ -9,8 +9,8 @@ import polars as pl
 
 from batch_prediction_pipeline import drift, scoring
 from forecast_core.alarms import CHECKS, OVERALL
-from forecast_core.schema import SERIES
-from forecast_core.settings import Settings
+from forecast_core.contracts.schema import SERIES
+from forecast_core.contracts.settings import Settings
 
 LEAST_HOURS: Final = 72
 """Different hours that a week's figures need behind them to be judged: three days of forecasts."""

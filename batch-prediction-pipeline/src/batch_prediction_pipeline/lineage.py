@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from forecast_core.contracts.settings import Settings
 from forecast_core.provenance import trace
 from forecast_core.provenance.recreate import recreate as make_again
-from forecast_core.settings import Settings
 
 
 def of_forecast(

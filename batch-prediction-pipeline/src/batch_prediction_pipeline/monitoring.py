@@ -11,12 +11,12 @@ from batch_prediction_pipeline import drift, judging, scoring
 from batch_prediction_pipeline.versions import reference_for
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
-from forecast_core.arguments import whole_number
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.arguments import whole_number
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore, FeatureView
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
 from load_forecaster.metrics import plain
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.forecasts import METRICS
-from forecast_core.schema import KEY, SERIES
+from forecast_core.archive import METRICS
+from forecast_core.contracts.schema import KEY, SERIES
 
 SEASON: Final = 24
 DAYS: Final = (1, 7, 30)

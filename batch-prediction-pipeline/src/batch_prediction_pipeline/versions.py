@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from forecast_core import tracking
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
-from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
 
 

@@ -12,12 +12,12 @@ import polars as pl
 
 from batch_prediction_pipeline.judging import Check, frame
 from forecast_core.alarms import Alarms
-from forecast_core.arguments import moment
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
 from forecast_core.feature_store import FeatureStore, Ingest
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 logger = logging.getLogger(__name__)
 

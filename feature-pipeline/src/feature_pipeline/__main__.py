@@ -11,8 +11,8 @@ import polars as pl
 
 from feature_pipeline import changes, consumer_types, extract, feature_view, maintenance, pipeline, quarantine
 from feature_pipeline.history import import_history
+from forecast_core.contracts.window import floor_hour
 from forecast_core.program import run_step
-from forecast_core.window import floor_hour
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

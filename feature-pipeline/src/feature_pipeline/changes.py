@@ -5,12 +5,12 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import NotFoundError
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import SERIES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.schema import SERIES
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window
 
 
 def report(

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import NotFoundError
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore, Ingest
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window
 
 
 def create(

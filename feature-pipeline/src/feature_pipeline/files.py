@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from forecast_core.errors import StorageError
+from forecast_core.contracts.errors import StorageError
 
 
 def write_json(path: Path, content: Any) -> None:

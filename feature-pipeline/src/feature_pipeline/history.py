@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from feature_pipeline import extract, pipeline
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument, WindowError
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument, WindowError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
 
 logger = logging.getLogger(__name__)
 _COUNTS: Final = ("rows", "new", "revised", "vanished", "conflicting")

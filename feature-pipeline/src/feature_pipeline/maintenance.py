@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from forecast_core.alarms import Alarms
-from forecast_core.arguments import whole_number
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.arguments import whole_number
+from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore
-from forecast_core.forecasts import ForecastArchive
 from forecast_core.quarantine import Quarantine
-from forecast_core.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
 from feature_pipeline.validation import validate
-from forecast_core.arguments import moment, whole_number
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.schema import SERIES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore
 from forecast_core.provenance import made_by
-from forecast_core.schema import SERIES
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, floor_hour
 
 logger = logging.getLogger(__name__)
 _FILE_TIME: Final = "%Y-%m-%dT%H"

@@ -7,11 +7,11 @@ from typing import Any, Final
 import polars as pl
 
 from feature_pipeline.validation.expectations import RELEASABLE
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.quarantine import Quarantine
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT
 
 _MOST: Final = 200
 

@@ -5,9 +5,9 @@ from datetime import datetime
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
-from forecast_core.errors import WindowError
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES
-from forecast_core.window import DATETIME_FORMAT, Window
+from forecast_core.contracts.errors import WindowError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 
 
 def transform(extracted: pl.DataFrame) -> pl.DataFrame:

@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
-from forecast_core.arguments import moment
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import checks, keyed, maintenance
-from forecast_core.feature_store.delta import Change, Snapshot
-from forecast_core.feature_store.places import table
-from forecast_core.schema import UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import as_utc
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import as_utc
+from forecast_core.tables import checks, keyed, upkeep
+from forecast_core.tables.delta import Change, Snapshot
+from forecast_core.tables.places import table
 
 Source = Literal["monitoring", "watch"]
 """Who looks: monitoring at each run's reference time, for what is there; the watch by the clock, for what is not."""
@@ -197,9 +197,9 @@ class Alarms:
         Raises:
             InvalidArgument: If ``keep`` is less than an hour.
         """
-        kept = maintenance.kept(keep)
+        kept = upkeep.kept(keep)
         tables = {"alarms": self._checks, "alarm_notices": self._notices}
-        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
         return {name: done for name, done in report.items() if done is not None}
 
 

@@ -4,11 +4,11 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import keyed
-from forecast_core.feature_store.delta import Table
-from forecast_core.feature_store.places import table
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.tables import keyed
+from forecast_core.tables.delta import Table
+from forecast_core.tables.places import table
 
 CONSUMER_TYPES: Final = pl.Schema(
     {

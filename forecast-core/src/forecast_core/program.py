@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from forecast_core.errors import ForecastingError
+from forecast_core.contracts.errors import ForecastingError
 
 
 def get_logger(name: str) -> logging.Logger:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.feature_store import checks, keyed, maintenance
-from forecast_core.feature_store.delta import Change, Snapshot
-from forecast_core.feature_store.places import table
-from forecast_core.schema import OBSERVATIONS, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, as_utc
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.schema import OBSERVATIONS, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
+from forecast_core.tables import checks, keyed, upkeep
+from forecast_core.tables.delta import Change, Snapshot
+from forecast_core.tables.places import table
 
 GROUP: Final = ("dataset", "feature_group_version")
 SUBJECT: Final = (*OBSERVATIONS, "expectation")
@@ -70,9 +70,9 @@ class Quarantine:
         Raises:
             InvalidArgument: If ``keep`` is less than an hour.
         """
-        kept = maintenance.kept(keep)
+        kept = upkeep.kept(keep)
         tables = {"quarantine": self._findings, "quarantine_accepted": self._accepted}
-        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
         return {name: done for name, done in report.items() if done is not None}
 
     def write(

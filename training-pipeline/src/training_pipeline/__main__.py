@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from forecast_core.arguments import FORECAST_FROM
+from forecast_core.contracts.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 from training_pipeline import best_config, hyperparameter_tuning, promotion, train
 

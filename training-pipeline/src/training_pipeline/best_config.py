@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from forecast_core import tracking
-from forecast_core.arguments import moment
-from forecast_core.errors import InvalidArgument, NotFoundError
-from forecast_core.settings import Settings
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.settings import Settings
 from load_forecaster import ForecasterConfig
 from training_pipeline.data import Task
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forecast_core import tracking
-from forecast_core.errors import InvalidArgument
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.tracking import Promotion
-from forecast_core.window import DATETIME_FORMAT
 from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import best_config, data
 from training_pipeline.best_config import Choice

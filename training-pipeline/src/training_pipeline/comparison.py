@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 import load_forecaster
-from forecast_core.schema import KEY, SERIES
+from forecast_core.contracts.schema import KEY, SERIES
 from load_forecaster import Calibration, ForecasterConfig
 from load_forecaster.metrics import FloatArray
 

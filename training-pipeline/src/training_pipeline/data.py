@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core.arguments import forecast_gap, moment, whole_number
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.arguments import forecast_gap, moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, TrainingDataset
-from forecast_core.settings import Settings
 
 
 @dataclass(frozen=True)

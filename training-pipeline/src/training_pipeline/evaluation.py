@@ -7,8 +7,8 @@ from typing import Any, Final
 import polars as pl
 
 import load_forecaster
-from forecast_core.errors import WindowError
-from forecast_core.window import Window
+from forecast_core.contracts.errors import WindowError
+from forecast_core.contracts.window import Window
 from load_forecaster import ForecasterConfig
 
 ORIGINS: Final = 5

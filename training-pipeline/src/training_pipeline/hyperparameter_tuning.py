@@ -9,10 +9,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from forecast_core import tracking
-from forecast_core.arguments import whole_number
-from forecast_core.errors import InvalidArgument
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT
+from forecast_core.contracts.arguments import whole_number
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from training_pipeline import data, search_space, study
 from training_pipeline.data import Task
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from forecast_core import tracking
-from forecast_core.arguments import moment, whole_number
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
-from forecast_core.settings import Settings
 from forecast_core.tracking import Promotion
-from forecast_core.window import DATETIME_FORMAT
 
 
 def promote(

@@ -7,10 +7,10 @@ from typing import Any
 
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
-from forecast_core.arguments import moment
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR
-from forecast_core.settings import Settings
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import ModelVersion
 from training_pipeline import data
 from training_pipeline.best_config import Choice

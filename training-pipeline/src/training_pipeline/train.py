@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import load_forecaster
 from forecast_core import tracking
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.provenance import made_by
 from forecast_core.provenance.digests import of_files
-from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
-from forecast_core.window import DATETIME_FORMAT
 from training_pipeline import champion, data, retraining
 from training_pipeline.champion import Verdict
 from training_pipeline.data import Task

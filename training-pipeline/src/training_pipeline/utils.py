@@ -1,8 +1,8 @@
 """What users' own DAGs import besides the pipeline itself."""
 
 from forecast_core import tracking
+from forecast_core.contracts.settings import Settings
 from forecast_core.program import get_logger
-from forecast_core.settings import Settings
 
 __all__ = ["check_if_artifact_exists", "get_logger"]
 

@@ -16,7 +16,7 @@ from app_api.run_index import Name, RunIndex
 from app_api.selection import chosen_series
 from app_api.served import Served
 from forecast_core import consumer_types
-from forecast_core.schema import SERIES
+from forecast_core.contracts.schema import SERIES
 
 router = APIRouter(tags=["catalogue"])
 TABLES = ("forecasts", "forecast_runs", "consumer_types")

@@ -18,9 +18,9 @@ from app_api.run_index import Name as Series
 from app_api.run_index import RunIndex, encoded, indexed
 from app_api.selection import check_series, chosen_series
 from app_api.served import INSTANT, Served, run_tag
+from forecast_core.contracts.schema import HOUR, KEY, SERIES
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
-from forecast_core.schema import HOUR, KEY, SERIES
-from forecast_core.window import Window
 
 router = APIRouter(tags=["forecasts"])
 TABLES = ("forecasts", "forecast_runs", "ingests")

@@ -18,9 +18,9 @@ from app_api.problems import described
 from app_api.run_index import encoded
 from app_api.selection import check_series, chosen_series
 from app_api.served import Served
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
-from forecast_core.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import Window
 
 router = APIRouter(tags=["observations"])
 TABLES = ("ingests", "forecast_runs")

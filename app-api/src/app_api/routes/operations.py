@@ -9,8 +9,8 @@ from app_api.answers import served_by
 from app_api.models import Freshness, Health, Readiness
 from app_api.served import Served
 from forecast_core import tracking
-from forecast_core.errors import ForecastingError
-from forecast_core.schema import HOUR
+from forecast_core.contracts.errors import ForecastingError
+from forecast_core.contracts.schema import HOUR
 
 router = APIRouter(tags=["operations"])
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 from feature_pipeline.datasets import Dataset
 from feature_pipeline.extract import demo, energi_data_service, file
 from feature_pipeline.extract.raw import Extraction
-from forecast_core.errors import SourceError
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 
 __all__ = ["Extraction", "dataset", "extract"]
 

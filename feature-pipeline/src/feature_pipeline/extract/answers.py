@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from forecast_core.errors import SourceError, SourceUnavailable
+from forecast_core.contracts.errors import SourceError, SourceUnavailable
 
 _SHOWN: Final = 120
 _UNITS: Final = {"s": 1, "m": 60}

@@ -6,9 +6,9 @@ from typing import Final
 from feature_pipeline.datasets import DEMO, Dataset
 from feature_pipeline.extract.raw import Extraction
 from forecast_core import demo
-from forecast_core.errors import SourceError
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.window import Window
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.window import Window
 
 URL: Final = "demo://denmark"
 

@@ -19,9 +19,9 @@ from feature_pipeline.extract import pages
 from feature_pipeline.extract.answers import PassingError, ask_once
 from feature_pipeline.extract.pace import Pace
 from feature_pipeline.extract.raw import Extraction, summed, text_columns, typed
-from forecast_core.errors import SourceError, SourceUnavailable
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.contracts.errors import SourceError, SourceUnavailable
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _TOLERATED_SHARE: Final = 0.5

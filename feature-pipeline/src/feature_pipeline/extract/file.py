@@ -7,8 +7,8 @@ import polars as pl
 
 from feature_pipeline.datasets import Dataset, in_columns
 from feature_pipeline.extract.raw import Extraction, summed, typed
-from forecast_core.errors import SourceError
-from forecast_core.window import Window
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.window import Window
 
 
 def extract(url: str, window: Window) -> Extraction:

@@ -10,8 +10,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from forecast_core.errors import SourceUnavailable, StorageError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import SourceUnavailable, StorageError
+from forecast_core.contracts.settings import Settings
 
 logger = logging.getLogger(__name__)
 _LONGEST_QUEUE_S: Final = 1800.0

@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_pipeline.datasets import Dataset
 from feature_pipeline.extract.raw import text_columns, typed
-from forecast_core.errors import SourceError, SourceUnavailable
+from forecast_core.contracts.errors import SourceError, SourceUnavailable
 
 logger = logging.getLogger(__name__)
 

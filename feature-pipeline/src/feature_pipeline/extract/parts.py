@@ -10,8 +10,8 @@ from typing import Final
 import polars as pl
 
 from feature_pipeline.datasets import Parts
-from forecast_core.errors import SourceError
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
 
 PART: Final = "part"
 _EXAMPLES: Final = 5

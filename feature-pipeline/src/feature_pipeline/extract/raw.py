@@ -8,8 +8,8 @@ import polars as pl
 
 from feature_pipeline.datasets import Dataset, OneArea, Parts, lacking
 from feature_pipeline.extract import parts
-from forecast_core.errors import SourceError
-from forecast_core.schema import OBSERVATIONS, UTC_HOUR
+from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.schema import OBSERVATIONS, UTC_HOUR
 
 _EXAMPLES: Final = 3
 _TIME_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")

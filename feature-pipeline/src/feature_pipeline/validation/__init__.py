@@ -17,12 +17,12 @@ from feature_pipeline.validation import data_docs, engine
 from feature_pipeline.validation.expectations import RELEASABLE, Expectation, Subject, structure, suite
 from feature_pipeline.validation.findings import collect, reported, summary
 from feature_pipeline.validation.tables import series_table, value_table
-from forecast_core.errors import ValidationError
+from forecast_core.contracts.errors import ValidationError
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.quarantine import Quarantine
-from forecast_core.schema import HOUR, OBSERVATIONS
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window
 
 __all__ = ["Verdict", "validate"]
 

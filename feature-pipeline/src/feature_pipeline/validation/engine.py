@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from feature_pipeline.validation.expectations import MARK, Expectation, Subject
-from forecast_core.schema import OBSERVATIONS, SERIES
+from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 
 if TYPE_CHECKING:
     import pandas as pd

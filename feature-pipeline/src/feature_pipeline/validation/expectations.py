@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from feature_pipeline.datasets import Dataset
-from forecast_core.schema import HOUR, KEY, OBSERVATIONS
-from forecast_core.window import DATETIME_FORMAT, Window
+from forecast_core.contracts.schema import HOUR, KEY, OBSERVATIONS
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 
 Severity = Literal["error", "warning"]
 Subject = Literal["values", "series"]

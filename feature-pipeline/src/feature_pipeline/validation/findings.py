@@ -8,9 +8,9 @@ import polars as pl
 
 from feature_pipeline.validation.engine import EXAMPLES
 from feature_pipeline.validation.expectations import SERIES_STATE, SHAPE, Expectation
+from forecast_core.contracts.schema import OBSERVATIONS
+from forecast_core.contracts.window import as_utc
 from forecast_core.quarantine import FINDINGS, describe
-from forecast_core.schema import OBSERVATIONS
-from forecast_core.window import as_utc
 
 _REASONED: Final = {**SHAPE, **SERIES_STATE}
 _BULKY: Final = ("unexpected_index_list", "unexpected_list", "partial_unexpected_counts")

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import Window
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.window import Window
 
 TIME_ZONE: Final = "Europe/Copenhagen"
 

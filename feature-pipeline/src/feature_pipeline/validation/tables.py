@@ -15,9 +15,9 @@ from feature_pipeline.validation.expectations import (
     VALUE_COLUMNS,
     Expectation,
 )
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
+from forecast_core.contracts.window import Window
 from forecast_core.quarantine import without_accepted
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES
-from forecast_core.window import Window
 
 _RULES: Final = {
     "flat_line": shape.flat_lines,

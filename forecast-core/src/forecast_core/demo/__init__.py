@@ -15,13 +15,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS, PRICE_AREAS, SERIES_DE35
+from forecast_core.contracts.window import Window, as_utc, floor_hour
 from forecast_core.demo import drivers, noise, publication
 from forecast_core.demo.drivers import EPOCH
 from forecast_core.demo.kinds import CONSUMERS, KINDS, Kind
 from forecast_core.demo.noise import Floats, Hours
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR, OBSERVATIONS, PRICE_AREAS, SERIES_DE35
-from forecast_core.window import Window, as_utc, floor_hour
 
 __all__ = ["EPOCH", "observations"]
 
@@ -46,7 +46,7 @@ def observations(start: datetime, end: datetime, *, known_at: datetime) -> pl.Da
         known_at: Time of knowing; later publications and restatements are not seen.
 
     Returns:
-        Rows of :data:`forecast_core.schema.OBSERVATIONS` in whole kWh, sorted by its key; no row if nothing was known.
+        Rows of ``schema.OBSERVATIONS`` in whole kWh, sorted by its key; no row if nothing was known.
 
     Raises:
         InvalidArgument: If the window is empty, not of full hours, or begins before 2020.

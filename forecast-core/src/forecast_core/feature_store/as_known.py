@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import observations, revisions, series
-from forecast_core.feature_store.delta import Snapshot
-from forecast_core.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import Window
+from forecast_core.tables.delta import Snapshot
 
 _BATCH_ROWS: Final = 1 << 21
 """Arrays of more rows are more than 32 MB, which glibc gives back to the system, and asks for again, each time."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from forecast_core.window import Window
+from forecast_core.contracts.window import Window
 
 _HOUR_US: Final = 3_600_000_000
 _SPARSE: Final = 16

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import keyed
-from forecast_core.feature_store.delta import Table
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store.revisions import IngestCounts
-from forecast_core.schema import UTC_HOUR
-from forecast_core.window import Window, as_utc
+from forecast_core.tables import keyed
+from forecast_core.tables.delta import Table
 
 _COUNTS: Final = tuple(each.name for each in fields(IngestCounts))
 _KEY: Final = ("dataset", "feature_group_version", "known_at", "window_start", "window_end")

@@ -23,12 +23,12 @@ import numpy as np
 import polars as pl
 from deltalake.transaction import AddAction
 
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store import grid, revisions, series
-from forecast_core.feature_store.delta import Snapshot, Table
-from forecast_core.feature_store.files import ROW_GROUP, FileChange
 from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
-from forecast_core.schema import HOUR
-from forecast_core.window import Window, as_utc
+from forecast_core.tables.delta import Snapshot, Table
+from forecast_core.tables.files import ROW_GROUP, FileChange
 
 SCHEMA: Final = pl.Schema({**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kind": pl.String()})
 PARTITION_BY: Final = ("kind",)

@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import HOUR, UTC_HOUR
-from forecast_core.window import Window
+from forecast_core.contracts.schema import HOUR, UTC_HOUR
+from forecast_core.contracts.window import Window
 
 KEY: Final = ("series", "datetime_utc")
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core.schema import SERIES, UTC_HOUR
+from forecast_core.contracts.schema import SERIES, UTC_HOUR
 
 ROWS: Final = pl.Schema({"series": pl.Int32(), "area": pl.String(), "consumer_type": pl.String(), "known_at": UTC_HOUR})
 """A stored row."""

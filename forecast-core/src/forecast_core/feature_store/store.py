@@ -6,18 +6,19 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument, NotFoundError, WindowError
-from forecast_core.feature_store import as_known, checks, ingests, maintenance, observations, training_datasets, views
-from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, WindowError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
+from forecast_core.feature_store import as_known, compaction, ingests, observations, training_datasets, views
 from forecast_core.feature_store.ingests import Ingest
-from forecast_core.feature_store.places import place, table
 from forecast_core.feature_store.revisions import IngestCounts, between, changes_of_state, with_known_at
 from forecast_core.feature_store.series import named
 from forecast_core.feature_store.training_datasets import TrainingDataset
 from forecast_core.feature_store.views import FeatureView
-from forecast_core.schema import KEY, OBSERVATIONS, SERIES
-from forecast_core.settings import Settings
-from forecast_core.window import DATETIME_FORMAT, Window, as_utc
+from forecast_core.tables import checks, upkeep
+from forecast_core.tables.delta import Snapshot, Table, storage_errors
+from forecast_core.tables.places import place, table
 
 
 class FeatureStore:
@@ -298,11 +299,11 @@ class FeatureStore:
         Raises:
             InvalidArgument: If ``keep`` is less than an hour.
         """
-        kept = maintenance.kept(keep)
+        kept = upkeep.kept(keep)
         tables = {"ingests": self._ingests, "feature_views": self._views, "training_datasets": self._training_datasets}
-        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
         for dataset, version in self.feature_group_versions():
-            done = maintenance.maintain_observations(self._group(dataset, version), keep=kept)
+            done = compaction.maintain_observations(self._group(dataset, version), keep=kept)
             report[f"observations/{dataset}/v{version}"] = done
         return {name: done for name, done in report.items() if done is not None}
 

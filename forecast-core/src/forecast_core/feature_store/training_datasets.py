@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from forecast_core.errors import FormatError, NotFoundError
-from forecast_core.feature_store.delta import Change, Snapshot, Table, storage_errors
-from forecast_core.schema import OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.window import Window, as_utc
+from forecast_core.contracts.errors import FormatError, NotFoundError
+from forecast_core.contracts.schema import OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.window import Window, as_utc
+from forecast_core.tables.delta import Change, Snapshot, Table, storage_errors
 
 SCHEMA: Final = pl.Schema(
     {

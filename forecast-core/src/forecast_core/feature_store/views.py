@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.errors import NotFoundError
-from forecast_core.feature_store.delta import Change, Snapshot, Table
-from forecast_core.schema import KEY, OBSERVATIONS
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS
+from forecast_core.tables.delta import Change, Snapshot, Table
 
 SCHEMA: Final = pl.Schema({"version": pl.Int64(), "definition_hash": pl.String(), "definition": pl.String()})
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 import polars as pl
 
 from forecast_core import tracking
-from forecast_core.arguments import moment, whole_number
-from forecast_core.errors import InvalidArgument, NotFoundError
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
 from forecast_core.feature_store import FeatureStore, FeatureView, TrainingDataset
-from forecast_core.forecasts import ForecastArchive
-from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
-from forecast_core.window import DATETIME_FORMAT, Window, as_utc
 
 _INSTANT: Final = timedelta(microseconds=1)
 

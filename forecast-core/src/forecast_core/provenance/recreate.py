@@ -11,16 +11,16 @@ import polars as pl
 
 import load_forecaster
 from forecast_core import tracking
-from forecast_core.errors import FormatError, NotFoundError
+from forecast_core.contracts.errors import FormatError, NotFoundError
+from forecast_core.contracts.schema import KEY
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.feature_store.training_datasets import content_hash
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
 from forecast_core.provenance.origin import Origin, find_run
 from forecast_core.provenance.runs import forecast_rows
-from forecast_core.schema import KEY
-from forecast_core.settings import Settings
-from forecast_core.window import Window
 from load_forecaster import ForecasterConfig
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from forecast_core.archive import RUNS
+from forecast_core.contracts.schema import FORECASTS, KEY, SERIES
+from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
 from forecast_core.feature_store.training_datasets import content_hash
-from forecast_core.forecasts import RUNS
 from forecast_core.provenance.digests import of_frame
-from forecast_core.schema import FORECASTS, KEY, SERIES
-from forecast_core.window import Window
 
 
 def forecast_rows(predictions: pl.DataFrame, *, run: Mapping[str, Any]) -> pl.DataFrame:

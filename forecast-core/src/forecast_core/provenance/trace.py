@@ -9,13 +9,13 @@ from typing import Any, Final
 import polars as pl
 
 from forecast_core import tracking
-from forecast_core.arguments import moment
-from forecast_core.errors import NotFoundError
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, UTC_HOUR
+from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, Ingest
 from forecast_core.provenance.digests import of_frame
 from forecast_core.provenance.origin import Origin, as_text, find_run
-from forecast_core.schema import KEY, OBSERVATIONS, UTC_HOUR
-from forecast_core.settings import Settings
 from forecast_core.tracking import ModelVersion
 
 LATEST: Final = 6

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from forecast_core import demo
-from forecast_core.window import as_utc
+from forecast_core.contracts.window import as_utc
 
 PUBLISHED: Final = "published"
 """Optional column (UTC times): from when a row can be seen; of rows that share a key, the newest one that can is."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-from forecast_core.settings import Settings
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.database import (
     EXPERIMENT,
     MODEL,

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from forecast_core.errors import InvalidArgument, TrackingError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument, TrackingError
+from forecast_core.contracts.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine

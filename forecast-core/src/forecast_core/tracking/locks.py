@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from forecast_core.errors import TrackingError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import TrackingError
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.database import engine_of, is_sqlite, translated
 
 

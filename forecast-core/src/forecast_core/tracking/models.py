@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlparse
 
-from forecast_core.errors import NotFoundError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.creation import client
 from forecast_core.tracking.database import MODEL, reading, writing
 from forecast_core.tracking.locks import lock

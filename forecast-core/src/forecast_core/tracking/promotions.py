@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from forecast_core.arguments import moment
-from forecast_core.errors import InvalidArgument
-from forecast_core.settings import Settings
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.tracking import models
 from forecast_core.tracking.creation import client
 from forecast_core.tracking.database import MODEL, reading, writing
 from forecast_core.tracking.locks import lock
 from forecast_core.tracking.models import ModelVersion
 from forecast_core.tracking.runs import Run, find_runs, finish_run, start_run
-from forecast_core.window import DATETIME_FORMAT, as_utc
 
 Action = Literal["promote", "keep", "rollback"]
 

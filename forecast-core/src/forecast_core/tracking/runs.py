@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from forecast_core.errors import StorageError
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import StorageError
+from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.creation import client
 from forecast_core.tracking.database import EXPERIMENT, reading, writing
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.forecasts import EXPLANATIONS, METRICS, ForecastArchive
-from forecast_core.schema import FORECASTS, HOUR, QUANTILES, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window
+from forecast_core.archive import EXPLANATIONS, METRICS, ForecastArchive
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import FORECASTS, HOUR, QUANTILES, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window
 
 REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
 

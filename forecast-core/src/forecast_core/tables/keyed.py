@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from forecast_core.feature_store.delta import Change, Snapshot, Table
+from forecast_core.tables.delta import Change, Snapshot, Table
 
 Value = int | str | date | datetime
 

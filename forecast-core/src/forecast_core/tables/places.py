@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store.delta import Table
-from forecast_core.settings import Settings
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.settings import Settings
+from forecast_core.tables.delta import Table
 
 _REFUSED: Final = frozenset("%=[]^|\\")
 _SECRET: Final = ("secret", "password", "token", "access_key", "account_key", "sas", "service_account")

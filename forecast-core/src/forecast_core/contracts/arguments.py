@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR
-from forecast_core.window import as_utc
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.window import as_utc
 
 FORECAST_FROM: Final = ("last_observation", "reference_time")
 """Where forecasts begin: at the hour after the observations' window, or at the reference time."""

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.feature_store import checks, keyed, maintenance
-from forecast_core.feature_store.delta import Table, storage_errors
-from forecast_core.feature_store.places import table
-from forecast_core.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
-from forecast_core.settings import Settings
-from forecast_core.window import Window, as_utc
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window, as_utc
+from forecast_core.tables import checks, keyed, upkeep
+from forecast_core.tables.delta import Table, storage_errors
+from forecast_core.tables.places import table
 
 RUN: Final = ("feature_view_version", "reference_datetime")
 """The columns that name one run."""
@@ -250,14 +250,14 @@ class ForecastArchive:
         Raises:
             InvalidArgument: If ``keep`` is less than an hour.
         """
-        kept = maintenance.kept(keep)
+        kept = upkeep.kept(keep)
         tables = {
             "forecasts": self._forecasts,
             "forecast_explanations": self._explanations,
             "forecast_runs": self._runs,
             "monitoring": self._metrics,
         }
-        report = {name: maintenance.maintain(each, keep=kept) for name, each in tables.items()}
+        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
         return {name: done for name, done in report.items() if done is not None}
 
 

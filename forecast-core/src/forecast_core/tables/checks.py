@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR
-from forecast_core.window import DATETIME_FORMAT, Window, as_utc
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

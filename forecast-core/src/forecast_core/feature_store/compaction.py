@@ -1,64 +1,24 @@
-"""Upkeep of the tables: few files instead of many small ones, and on disk nothing that nobody can read any more.
+"""Compact observations: merge small files into sorted ones of bounded size, and drop rows that repeat a state."""
 
-Safe beside readers and writers. What is merged is committed as the next version of what was read, or merged anew; the
-files that it takes the place of stay on disk for a time, for readers that have opened an earlier version.
-"""
-
-import math
 from datetime import timedelta
 from typing import Any, Final
 
 import polars as pl
-from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
 
-from forecast_core.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store import observations, revisions, series
-from forecast_core.feature_store.delta import Snapshot, Table, storage_errors
-from forecast_core.feature_store.files import FileChange
-from forecast_core.schema import HOUR
-from forecast_core.window import Window, as_utc
+from forecast_core.tables import upkeep
+from forecast_core.tables.delta import Snapshot, Table
+from forecast_core.tables.files import FileChange
+from forecast_core.tables.upkeep import number_of_files
 
-_TRIES: Final = 5
 _SCHEMAS: Final = {
     "first": revisions.REVISIONS,
     "change": revisions.REVISIONS,
     "series": series.ROWS,
     "coverage": revisions.COVERAGE,
 }
-
-
-def kept(keep: timedelta) -> timedelta:
-    """Return ``keep`` if it is long enough for those who read and write at the moment.
-
-    Raises:
-        InvalidArgument: If it is less than an hour.
-    """
-    if keep < HOUR:
-        raise InvalidArgument(
-            f"files that were taken out of a table are kept for an hour at least, not for {keep}: whoever reads an "
-            "earlier version, or has written files that are not committed yet, would lose them",
-            keep=str(keep),
-        )
-    return keep
-
-
-def maintain(table: Table, *, keep: timedelta, merge: bool = True) -> dict[str, Any] | None:
-    """Merge the small files of any table within its partitions, then ``vacuum``.
-
-    Returns:
-        Plain JSON: ``files_before``, ``files_after``, ``files_deleted``; None if the table does not exist.
-    """
-    opened = table.open()
-    if opened is None:
-        return None
-    before = _number_of_files(opened)
-    if merge:
-        _merge(table)
-    deleted = vacuum(table, keep=keep)
-    after = table.open()
-    assert after is not None  # noqa: S101  # nobody removes tables
-    return {"files_before": before, "files_after": _number_of_files(after), "files_deleted": deleted}
 
 
 def maintain_observations(table: Table, *, keep: timedelta) -> dict[str, Any] | None:
@@ -70,45 +30,12 @@ def maintain_observations(table: Table, *, keep: timedelta) -> dict[str, Any] | 
     opened = table.open()
     if opened is None:
         return None
-    before, dropped = _number_of_files(opened), 0
+    before, dropped = number_of_files(opened), 0
     for kind in _SCHEMAS:
         while (rows := table.commit(lambda snapshot, kind=kind: _merged(snapshot, kind))) is not None:  # type: ignore[misc]
             dropped += rows
-    report = maintain(table, keep=keep, merge=False)
+    report = upkeep.maintain(table, keep=keep, merge=False)
     return None if report is None else {**report, "files_before": before, "rows_dropped": dropped}
-
-
-def vacuum(table: Table, *, keep: timedelta) -> int:
-    """Delete files that no version of the last ``keep`` (rounded up to hours) has, those of killed writers too.
-
-    Also shortens the table's log: a checkpoint, and no entries from before it that are older than a week.
-
-    Returns:
-        The number of files deleted.
-    """
-    opened = table.open()
-    if opened is None:
-        return 0
-    with storage_errors(table.uri):
-        deleted = opened.vacuum(math.ceil(keep / HOUR), dry_run=False, enforce_retention_duration=False, full=True)
-        opened.update_incremental()
-        opened.create_checkpoint()
-        opened.cleanup_metadata()
-    return len(deleted)
-
-
-def _merge(table: Table) -> None:
-    for tries_left in reversed(range(_TRIES)):
-        opened = table.open()
-        with storage_errors(table.uri):
-            try:
-                if opened is not None:
-                    opened.optimize.compact()
-            except CommitFailedError:
-                if not tries_left:
-                    raise
-            else:
-                return
 
 
 def _merged(snapshot: Snapshot, kind: str) -> tuple[int | None, FileChange | None]:
@@ -155,7 +82,3 @@ def _that_say_something(snapshot: Snapshot, rows: pl.DataFrame) -> pl.DataFrame:
     columns = [*revisions.KEY, "known_at", "absent"]
     kept = rows.lazy().with_columns(absent=absent).join(telling.with_columns(absent=absent), on=columns, how="semi")
     return kept.drop("absent").collect()
-
-
-def _number_of_files(table: DeltaTable) -> int:
-    return len(table.file_uris())

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from forecast_core.errors import InvalidArgument
-from forecast_core.schema import HOUR
+from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import HOUR
 
 DATETIME_FORMAT = "%Y-%m-%d %H:%M"
 """How times travel as text between tasks; always UTC."""

@@ -18,9 +18,9 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 from deltalake.transaction import AddAction
 
-from forecast_core.errors import FormatError, StorageError
-from forecast_core.feature_store import files
-from forecast_core.feature_store.files import FileChange
+from forecast_core.contracts.errors import FormatError, StorageError
+from forecast_core.tables import files
+from forecast_core.tables.files import FileChange
 
 FORMAT_KEY: Final = "forecast_core.format"
 FORMAT: Final = "2"
