@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forecast_core import demo, tracking
+from feature_pipeline import demo
+from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore

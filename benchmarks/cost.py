@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 from load_forecaster import DEFAULT
 

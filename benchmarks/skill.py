@@ -41,7 +41,7 @@ import skill_measures
 import skill_page
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.schema import OBSERVATIONS, QUANTILES, UTC_HOUR
 from load_forecaster import DEFAULT, ForecasterConfig
 

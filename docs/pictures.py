@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 from matplotlib.axes import Axes
 
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import as_utc

@@ -20,8 +20,8 @@ import uvicorn
 from playwright.sync_api import Page
 
 from app_api.application import create_app
+from feature_pipeline.de35 import CONSUMER_TYPES_DE35
 from forecast_core import consumer_types
-from forecast_core.contracts.schema import CONSUMER_TYPES_DE35
 from forecast_core.contracts.settings import Settings
 from tests.stack import free_port
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from app_dashboard.display import Display, percent
 from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
-from forecast_core.testing import Airflow
+from tests.airflow_api import Airflow
 from tests.browser import browsing
 from tests.dashboard import (
     WIDTHS,

@@ -15,8 +15,7 @@ import polars as pl
 import pytest
 
 from batch_prediction_pipeline import batch, lineage
-from feature_pipeline import feature_view, maintenance, pipeline
-from forecast_core import demo
+from feature_pipeline import demo, feature_view, maintenance, pipeline
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR

@@ -10,8 +10,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from batch_prediction_pipeline import batch
-from feature_pipeline import feature_view
-from forecast_core import demo
+from feature_pipeline import demo, feature_view
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.schema import OBSERVATIONS, PREDICTIONS
 from forecast_core.contracts.window import Window

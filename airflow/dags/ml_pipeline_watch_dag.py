@@ -15,13 +15,13 @@ from pipeline_tasks import RETRIES, pipeline_task
 
 
 def _check(now: str) -> dict:
-    from batch_prediction_pipeline import watch
+    from batch_prediction_pipeline.monitoring import watch
 
     return watch.check(now=now)
 
 
 def _record(due: list, now: str) -> dict:
-    from batch_prediction_pipeline import watch
+    from batch_prediction_pipeline.monitoring import watch
 
     return watch.told(due=due, now=now)
 

@@ -19,7 +19,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from app_api.application import create_app
-from forecast_core import demo, provenance, tracking
+from feature_pipeline import demo
+from forecast_core import provenance, tracking
 from forecast_core.alarms import CHECKS, Alarms
 from forecast_core.archive import EXPLANATIONS, METRICS, ForecastArchive
 from forecast_core.contracts.schema import KEY, PREDICTIONS, QUANTILES, SERIES

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import airflow_api
 
 from app_api.airflow import FRESH_SECONDS, Airflow
 from app_api.models import DagRuns
 from app_api.problems import Refused
-from forecast_core import testing
 from forecast_core.contracts.settings import Settings
 
 PATH = "/api/v1/airflow/runs"
@@ -32,14 +32,14 @@ def run(number: int, state: str = "success") -> dict[str, Any]:
 
 
 @pytest.fixture
-def airflow() -> Iterator[testing.Airflow]:
+def airflow() -> Iterator[airflow_api.Airflow]:
     runs = [run(number) for number in range(59)]
-    with testing.Airflow("secret", runs=[*runs, run(59, "failed")]) as fake:
+    with airflow_api.Airflow("secret", runs=[*runs, run(59, "failed")]) as fake:
         yield fake
 
 
 @pytest.fixture
-def changes(airflow: testing.Airflow, tmp_path: Path) -> dict[str, Any]:
+def changes(airflow: airflow_api.Airflow, tmp_path: Path) -> dict[str, Any]:
     """Settings under which the fake is asked."""
     password = tmp_path / "password"
     password.write_text("secret\n")
@@ -72,7 +72,7 @@ def test_the_newest_runs_come_with_their_tasks_and_times(filled: Any, serve: Any
 
 
 def test_airflow_is_asked_no_more_often_than_allowed_also_while_it_fails(
-    changes: dict[str, Any], airflow: testing.Airflow
+    changes: dict[str, Any], airflow: airflow_api.Airflow
 ) -> None:
     now = 0.0
     asked = Airflow(Settings(**changes), clock=lambda: datetime(2024, 3, 31, tzinfo=UTC), monotonic=lambda: now)
@@ -110,7 +110,7 @@ def test_airflow_is_asked_no_more_often_than_allowed_also_while_it_fails(
     ],
 )
 def test_without_an_answer_of_airflow_a_problem_says_why(
-    filled: Any, serve: Any, airflow: testing.Airflow, changes: dict[str, Any], how: str, status: int, said: str
+    filled: Any, serve: Any, airflow: airflow_api.Airflow, changes: dict[str, Any], how: str, status: int, said: str
 ) -> None:
     password = changes["airflow_password_file"]
     if how == "unset":

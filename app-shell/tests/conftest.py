@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from app_shell.commands import app
 from app_shell.program import Shell
-from forecast_core import demo
+from feature_pipeline import demo
+from feature_pipeline.testing import api_rows
 from forecast_core.contracts.settings import Settings
-from forecast_core.testing import api_rows
 
 REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from batch_prediction_pipeline import drift, judging, scoring
+from batch_prediction_pipeline.monitoring import drift, judging, scoring
 from forecast_core.alarms import CHECKS
 from forecast_core.contracts.schema import HOUR, UTC_HOUR
 from forecast_core.contracts.settings import Settings

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from batch_prediction_pipeline import batch, monitoring, scoring
-from forecast_core import demo
+from batch_prediction_pipeline import batch, monitoring
+from batch_prediction_pipeline.monitoring import scoring
+from feature_pipeline import demo
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import NotFoundError

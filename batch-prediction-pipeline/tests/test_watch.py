@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from batch_prediction_pipeline import batch, monitoring, watch
+from batch_prediction_pipeline import batch, monitoring
 from batch_prediction_pipeline.__main__ import main
+from batch_prediction_pipeline.monitoring import watch
 from forecast_core.alarms import Alarms
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.window import Window

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from forecast_core.contracts.schema import SERIES_DE35
+from feature_pipeline.de35 import SERIES_DE35
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 

@@ -10,15 +10,15 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline import consumer_types, pipeline
 from feature_pipeline.datasets import DATASETS, Dataset, OneArea, Parts
+from feature_pipeline.de35 import CONSUMER_TYPES_DE35
 from feature_pipeline.extract import Extraction, extract
+from feature_pipeline.testing import EnergiDataService
 from feature_pipeline.transform import transform
 from forecast_core import consumer_types as stored_types
 from forecast_core.contracts.errors import SourceError
-from forecast_core.contracts.schema import CONSUMER_TYPES_DE35
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.testing import EnergiDataService
 
 Archive = Callable[[pl.DataFrame], str]
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, 6, tzinfo=UTC))

@@ -14,12 +14,12 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline.extract.energi_data_service import Patience, dataset_name, extract, user_agent
 from feature_pipeline.extract.raw import Extraction
+from feature_pipeline.testing import EnergiDataService, faults
+from feature_pipeline.testing.faults import Fault, Records, proper
 from feature_pipeline.transform import transform
 from forecast_core.contracts.errors import SourceError, SourceUnavailable
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
-from forecast_core.testing import EnergiDataService, faults
-from forecast_core.testing.faults import Fault, Records, proper
 
 DATASET = "ConsumptionDE35Hour"
 Read = Callable[..., Extraction]

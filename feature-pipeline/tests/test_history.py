@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from feature_pipeline import demo
 from feature_pipeline.history import import_history
-from forecast_core import demo
+from feature_pipeline.testing import EnergiDataService, demo_rows, faults
 from forecast_core.contracts.errors import InvalidArgument, SourceUnavailable
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.testing import EnergiDataService, demo_rows, faults
 
 DATASET = "ConsumptionDE35Hour"
 START, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 1, 4, 12, tzinfo=UTC)

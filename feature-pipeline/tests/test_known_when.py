@@ -10,16 +10,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_pipeline import pipeline
+from feature_pipeline import demo, pipeline
 from feature_pipeline.extract import extract
+from feature_pipeline.testing import EnergiDataService, api_rows, demo_rows, faults
+from feature_pipeline.testing.published import PUBLISHED
 from feature_pipeline.transform import transform
-from forecast_core import demo
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.testing import EnergiDataService, api_rows, demo_rows, faults
-from forecast_core.testing.published import PUBLISHED
 
 DATASET = "ConsumptionDE35Hour"
 FIRST = datetime(2023, 3, 26, tzinfo=UTC)

@@ -10,13 +10,13 @@ from polars.testing import assert_frame_equal
 
 from feature_pipeline import pipeline
 from feature_pipeline.extract import energi_data_service
+from feature_pipeline.testing import EnergiDataService, faults
+from feature_pipeline.testing.faults import Fault, Records
 from forecast_core.contracts.errors import ForecastingError, NotFoundError
 from forecast_core.contracts.schema import KEY
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.testing import EnergiDataService, faults
-from forecast_core.testing.faults import Fault, Records
 
 DATASET = "ConsumptionDE35Hour"
 

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from feature_pipeline import pipeline
-from forecast_core import demo
+from feature_pipeline import demo, pipeline
 from forecast_core.contracts.errors import InvalidArgument, SourceError, StorageError, ValidationError, WindowError
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window

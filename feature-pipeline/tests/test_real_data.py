@@ -8,10 +8,10 @@ import pytest
 
 from feature_pipeline import feature_view, pipeline
 from feature_pipeline.extract import extract
+from feature_pipeline.testing import EnergiDataService
 from feature_pipeline.transform import transform
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
-from forecast_core.testing import EnergiDataService
 
 REAL_DATA = os.environ.get("ML_PIPELINE_REAL_DATA")
 

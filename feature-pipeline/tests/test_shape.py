@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from feature_pipeline import demo
 from feature_pipeline.validation import shape
-from forecast_core import demo
 from forecast_core.contracts.window import Window
 
 WINDOW = Window(datetime(2022, 5, 2, tzinfo=UTC), datetime(2022, 6, 1, tzinfo=UTC))

@@ -10,9 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from feature_pipeline import datasets
+from feature_pipeline import datasets, demo
 from feature_pipeline.validation import Verdict, expectations, validate
-from forecast_core import demo
 from forecast_core.contracts.errors import ValidationError
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import HOUR as ONE_HOUR

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.errors import InvalidArgument, ValidationError
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 from load_forecaster import ForecasterConfig, naive, seasonal

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.schema import KEY, SERIES
 from load_forecaster import DEFAULT, ForecasterConfig, intervals, metrics
 

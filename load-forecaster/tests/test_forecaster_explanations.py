@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.schema import KEY
 from load_forecaster import ForecasterConfig
 from load_forecaster.explanation import REASONS

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import load_forecaster
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 from load_forecaster import ForecasterConfig
 from load_forecaster.panel import from_observations

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecast_core import demo, tracking
+from feature_pipeline import demo
+from forecast_core import tracking
 from forecast_core.alarms import CHECKS, OVERALL, Alarms
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR

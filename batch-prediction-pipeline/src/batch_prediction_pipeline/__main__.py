@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from batch_prediction_pipeline import batch, lineage, monitoring, watch
+from batch_prediction_pipeline import batch, lineage, monitoring
+from batch_prediction_pipeline.monitoring import watch
 from forecast_core.contracts.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 

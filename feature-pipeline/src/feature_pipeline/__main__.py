@@ -109,7 +109,7 @@ def _add_quarantine(parser: argparse.ArgumentParser) -> None:
 
 def serve_fake(port: int, file: str | None, seconds_between_requests: float, page_cap: int | None) -> dict[str, int]:
     """Serve a file, or the demonstration's last 60 days as published by now, in the API's form."""
-    from forecast_core.testing import EnergiDataService, demo_rows
+    from feature_pipeline.testing import EnergiDataService, demo_rows
 
     def published(now: datetime) -> pl.DataFrame:
         return demo_rows(floor_hour(now) - timedelta(days=60), floor_hour(now))(now)

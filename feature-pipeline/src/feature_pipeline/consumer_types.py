@@ -4,11 +4,11 @@ from typing import Any, Final
 
 import polars as pl
 
+from feature_pipeline.de35 import CONSUMER_TYPES_DE35
 from feature_pipeline.extract.energi_data_service import Patience, connected
 from forecast_core import consumer_types
 from forecast_core.consumer_types import CONSUMER_TYPES
 from forecast_core.contracts.errors import SourceError
-from forecast_core.contracts.schema import CONSUMER_TYPES_DE35
 from forecast_core.contracts.settings import Settings
 
 CODE_LIST: Final = "DE35"

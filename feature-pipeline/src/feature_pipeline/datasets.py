@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from feature_pipeline.de35 import CONSUMER_TYPES_DE35, PRICE_AREAS
 from forecast_core.contracts.errors import SourceError
-from forecast_core.contracts.schema import CONSUMER_TYPES_DE35, PRICE_AREAS
 
 
 @dataclass(frozen=True)

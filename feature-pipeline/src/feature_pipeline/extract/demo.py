@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final
 
+from feature_pipeline import demo
 from feature_pipeline.datasets import DEMO, Dataset
 from feature_pipeline.extract.raw import Extraction
-from forecast_core import demo
 from forecast_core.contracts.errors import SourceError
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.window import Window

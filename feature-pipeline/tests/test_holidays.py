@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from forecast_core.holidays import days_off, easter_sunday, public_holidays
+from feature_pipeline.demo.holidays import days_off, easter_sunday, public_holidays
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from batch_prediction_pipeline import drift, judging, scoring
+from batch_prediction_pipeline.monitoring import drift, judging, scoring
 from batch_prediction_pipeline.versions import reference_for
 from forecast_core import tracking
 from forecast_core.alarms import Alarms

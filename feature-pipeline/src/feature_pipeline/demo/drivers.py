@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from forecast_core.contracts.schema import PRICE_AREAS
-from forecast_core.demo import noise
-from forecast_core.demo.noise import Floats, Hours
-from forecast_core.holidays import days_off
+from feature_pipeline.de35 import PRICE_AREAS
+from feature_pipeline.demo import noise
+from feature_pipeline.demo.holidays import days_off
+from feature_pipeline.demo.noise import Floats, Hours
 
 EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """The first simulated hour; hours are counted from it."""

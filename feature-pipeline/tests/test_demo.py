@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
+from feature_pipeline.de35 import SERIES_DE35
+from feature_pipeline.demo import observations
+from feature_pipeline.demo.kinds import CONSUMERS
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES, SERIES_DE35
-from forecast_core.demo import observations
-from forecast_core.demo.kinds import CONSUMERS
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

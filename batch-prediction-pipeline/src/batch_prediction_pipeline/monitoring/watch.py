@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from batch_prediction_pipeline.judging import Check, frame
+from batch_prediction_pipeline.monitoring.judging import Check, frame
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import moment

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from forecast_core import demo
+from feature_pipeline import demo
 from forecast_core.contracts.window import as_utc
 
 PUBLISHED: Final = "published"

@@ -1,7 +1,7 @@
 """Airflow in small: a server on loopback that answers what is asked of Airflow's REST API about the runs of one DAG.
 
 >>> import json, urllib.request
->>> from forecast_core.testing import Airflow
+>>> from tests.airflow_api import Airflow
 >>> with Airflow("secret", runs=[]) as airflow:
 ...     body = json.dumps({"username": "viewer", "password": "secret"}).encode()
 ...     asked = urllib.request.Request(f"{airflow.url}/auth/token", data=body, method="POST")
@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from forecast_core.testing.loopback import Loopback
+from feature_pipeline.testing.loopback import Loopback
 
 Json = dict[str, Any]
 _TICKET: Final = "token of viewer"

@@ -12,9 +12,9 @@ from urllib.request import urlopen
 import polars as pl
 import pytest
 
-from forecast_core import demo
-from forecast_core.testing import EnergiDataService, api_rows, demo_rows, faults
-from forecast_core.testing.published import PUBLISHED
+from feature_pipeline import demo
+from feature_pipeline.testing import EnergiDataService, api_rows, demo_rows, faults
+from feature_pipeline.testing.published import PUBLISHED
 
 NAME = "ConsumptionDE35Hour"
 START = datetime(2023, 3, 25, tzinfo=UTC)

@@ -6,7 +6,7 @@ knowing. It is about as hard to forecast as the real data: the shares of noise, 
 seasonal naive forecast of 24 hours has a WAPE of .09 to .12 in every fortnight of 2020 to 2025, on the mean .100; a
 mean of three weeks by hour of the week has .080. The weather that drives all series is in no column, as in reality.
 
-A value is level x shape of the day x season x heating x light x exp(wind + noise), see :mod:`forecast_core.demo.kinds`.
+A value is level x shape of the day x season x heating x light x exp(wind + noise): see ``feature_pipeline.demo.kinds``.
 """
 
 from datetime import datetime
@@ -15,13 +15,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from feature_pipeline.de35 import PRICE_AREAS, SERIES_DE35
+from feature_pipeline.demo import drivers, noise, publication
+from feature_pipeline.demo.drivers import EPOCH
+from feature_pipeline.demo.kinds import CONSUMERS, KINDS, Kind
+from feature_pipeline.demo.noise import Floats, Hours
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import HOUR, OBSERVATIONS, PRICE_AREAS, SERIES_DE35
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.window import Window, as_utc, floor_hour
-from forecast_core.demo import drivers, noise, publication
-from forecast_core.demo.drivers import EPOCH
-from forecast_core.demo.kinds import CONSUMERS, KINDS, Kind
-from forecast_core.demo.noise import Floats, Hours
 
 __all__ = ["EPOCH", "observations"]
 

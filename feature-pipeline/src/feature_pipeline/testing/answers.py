@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from forecast_core.testing.published import COPENHAGEN
+from feature_pipeline.testing.published import COPENHAGEN
 
 DEFAULT_LIMIT: Final = 100
 """Rows in an answer where neither a limit nor a start or end is given."""

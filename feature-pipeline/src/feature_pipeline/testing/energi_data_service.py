@@ -2,7 +2,7 @@
 
 >>> import urllib.request
 >>> import polars as pl
->>> from forecast_core.testing import EnergiDataService
+>>> from feature_pipeline.testing import EnergiDataService
 >>> with EnergiDataService({"Codes": pl.DataFrame({"Code": ["111"]})}) as api:
 ...     urllib.request.urlopen(api.url("Codes")).read()  # doctest: +ELLIPSIS
 b'{"total": 1, "limit": 100, "dataset": "Codes", "records": [{"Code": "111"}]}'
@@ -19,10 +19,10 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from forecast_core.testing import answers, faults
-from forecast_core.testing.faults import JSON, Fault, Reply
-from forecast_core.testing.loopback import Loopback
-from forecast_core.testing.published import Rows, seen
+from feature_pipeline.testing import answers, faults
+from feature_pipeline.testing.faults import JSON, Fault, Reply
+from feature_pipeline.testing.loopback import Loopback
+from feature_pipeline.testing.published import Rows, seen
 
 _PATH: Final = re.compile(r"/dataset/([A-Za-z0-9_-]+)/?")
 

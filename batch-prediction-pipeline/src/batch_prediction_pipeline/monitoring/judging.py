@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from batch_prediction_pipeline import drift, scoring
+from batch_prediction_pipeline.monitoring import drift, scoring
 from forecast_core.alarms import CHECKS, OVERALL
 from forecast_core.contracts.schema import SERIES
 from forecast_core.contracts.settings import Settings

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from forecast_core.demo import noise
-from forecast_core.demo.noise import Floats, Hours, Keys
+from feature_pipeline.demo import noise
+from feature_pipeline.demo.noise import Floats, Hours, Keys
 
 DELAY_HOURS: Final = 1
 """An hour is published when it is over: this long after its start."""
