@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,3 +226,107 @@ def test_variables_and_the_reference_time_are_read_when_a_task_runs(facts: dict[
         "feature_group_version": "1",
     }.items():
         assert arguments[name] == f"{{{{ var.value.get('ml_pipeline_{name}', '{default}') }}}}"
+
+
+RETRIES = """
+import json, os, subprocess, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from airflow.exceptions import AirflowTaskTimeout
+from airflow.providers.standard.operators.python import PythonVirtualenvOperator
+from airflow.sdk import DAG
+from pipeline_tasks import RETRIES
+
+def store_is_away():
+    from forecast_core.contracts.errors import StorageError
+    raise StorageError("the store does not answer")
+
+def database_is_locked():
+    from forecast_core.contracts.errors import TrackingError
+    raise TrackingError("two\\nlines")
+
+def format_is_unknown():
+    from forecast_core.contracts.errors import FormatError, StorageError
+    raise FormatError(f"format 7 is unknown; before that: {StorageError('no answer')}; update the software")
+
+def argument_is_wrong():
+    from forecast_core.contracts.errors import InvalidArgument
+    raise InvalidArgument("days_delay must be at least 0, not -1")
+
+def column_is_missing():
+    import polars as pl
+    pl.DataFrame({"a": ["x"]}).select(pl.col("a").str.strptime(pl.Date, "%Y"))
+
+def polars_panics():
+    from polars.exceptions import PanicException
+    raise PanicException("a bug of polars, which is no Exception")
+
+def assertion_has_no_text():
+    assert False
+
+def process_is_killed():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def outcome(error):
+    return [RETRIES["retry_policy"].evaluate(error, 1, 2).action.value, str(error)]
+
+def of_function(function):
+    with DAG("retries"):
+        operator = PythonVirtualenvOperator(task_id=function.__name__, python_callable=function)
+    operator._bundle_path = None
+    try:
+        operator._execute_python_callable_in_subprocess(Path(sys.argv[2]))
+    except Exception as error:
+        return outcome(error)
+
+def of_environment():
+    with DAG("retries"):
+        operator = PythonVirtualenvOperator(
+            task_id="no_environment", python_callable=store_is_away, requirements=["no-such-package-anywhere==1"],
+            system_site_packages=False, venv_cache_path=sys.argv[3],
+        )
+    operator._calculate_cache_hash = lambda **_: ("0", "{}")
+    operator._bundle_path = None
+    try:
+        operator.execute_callable()
+    except Exception as error:
+        return outcome(error)
+
+functions = (store_is_away, database_is_locked, format_is_unknown, argument_is_wrong, column_is_missing, polars_panics,
+             assertion_has_no_text, process_is_killed)
+results = {function.__name__: of_function(function) for function in functions}
+results["environment_is_not_made"] = of_environment()
+results["api_server_is_away"] = outcome(ConnectionRefusedError(111, "Connection refused"))
+results["time_limit_is_over"] = outcome(AirflowTaskTimeout("Timeout, PID: 1"))
+print("RESULT" + json.dumps(results))
+"""
+
+
+def test_only_what_may_heal_is_retried_by_the_words_of_airflows_own_operator(stack: Stack, tmp_path: Path) -> None:
+    program = tmp_path / "retries.py"
+    program.write_text(RETRIES)
+    command = [stack.program("airflow", "python"), program, REPOSITORY / "airflow" / "dags"]
+    command += [stack.program("pipelines", "python"), tmp_path / "environments"]
+    environment = stack.worker_environment() | {"UV_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout.split("RESULT")[1])
+    assert {name: decision for name, (decision, _) in results.items()} == {
+        "store_is_away": "default",
+        "database_is_locked": "default",
+        "format_is_unknown": "fail",
+        "argument_is_wrong": "fail",
+        "column_is_missing": "fail",
+        "polars_panics": "fail",
+        "assertion_has_no_text": "fail",
+        "process_is_killed": "default",
+        "environment_is_not_made": "default",
+        "api_server_is_away": "default",
+        "time_limit_is_over": "default",
+    }, results
+    # What the cases are about: each has got as far as it was meant to.
+    assert "the store does not answer" in results["store_is_away"][1]
+    assert "strptime" in results["column_is_missing"][1]
+    assert "Unable to create new virtual environment" in results["environment_is_not_made"][1]
+    assert "SIGKILL" in results["process_is_killed"][1]

@@ -6,13 +6,13 @@ that is used by day is on, half an hour off ``ml_pipeline``; a day that was miss
 
 import json
 import logging
-import shutil
 import time
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from pipeline_tasks import RETRIES, ROOT, pipeline_task
+from task_environments import prune
 
 UNUSED_AFTER = timedelta(hours=6)
 """No task is still at work in an environment of a deployment that was replaced so long ago; the longest may take two
@@ -45,12 +45,8 @@ def ml_pipeline_maintenance() -> None:
         if time.time() - variables.stat().st_mtime < UNUSED_AFTER.total_seconds():
             return []
         deployed = json.loads(variables.read_text(encoding="utf-8"))["python_virtualenv_operator_cache_key"]
-        removed = []
-        for marker in (ROOT / "task-environments").glob("venv-*/install_complete_marker.json"):
-            if json.loads(marker.read_text(encoding="utf-8"))["cache_key"] != deployed:
-                shutil.rmtree(marker.parent)
-                removed.append(marker.parent.name)
-        logging.getLogger(__name__).info("removed %d environments of earlier deployments", len(removed))
+        removed = prune(ROOT / "task-environments", deployed=deployed)
+        logging.getLogger(__name__).info("removed %d task environments: %s", len(removed), ", ".join(removed))
         return removed
 
     maintain_tables = pipeline_task(

@@ -5,6 +5,7 @@ environment, and it uses nothing from here. ``.airflowignore`` keeps this file f
 """
 
 import os
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,24 +15,41 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy, task
 
 ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
 
-# What the pipelines say at the end of an error that running again cannot mend (load_forecaster.errors.InputError).
-NOT_WORTH_A_RETRY = "running again will not help]"
+RAISED_INSIDE = "Process returned non-zero exit status"
+"""How Airflow's operator begins its error when a function raised one with a text; the text follows."""
+
+MAY_HEAL = "may succeed if run again]"
+"""How the text of a ``forecast_core.contracts.errors.TransientError`` ends."""
 
 
-class RetryUnlessInputIsWrong(RetryPolicy):
-    """Fail at once on bad input; leave every other failure to the task's own retries."""
+class RetryWhatMayHeal(RetryPolicy):
+    """Retry what a task's function raised only if its text says that it may heal.
+
+    Running again mends neither a bug nor wrong input. What fails outside the function, such as the installation of its
+    environment, a killed process or a missing API server, is left to the task's own retries.
+    """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide by what the pipeline said of its error; its type does not leave the task's environment."""
-        if NOT_WORTH_A_RETRY in str(exception):
-            return RetryDecision.fail(reason="the input is wrong")
-        return RetryDecision.default()
+        """Decide by the text of the error; its type does not leave the task's environment."""
+        if not _is_raised_inside(exception) or str(exception).rstrip().endswith(MAY_HEAL):
+            return RetryDecision.default()
+        return RetryDecision.fail(reason="running again will not help")
 
     def serialize(self) -> dict[str, Any]:
         """There is nothing to keep."""
         return {}
+
+
+def _is_raised_inside(exception: BaseException) -> bool:
+    """Tell whether the function of a virtualenv task raised an error, rather than anything around it."""
+    if isinstance(exception, subprocess.CalledProcessError):
+        # An error without a text, such as a bare `assert`, or one that is no `Exception`, such as a panic of polars.
+        # A negative status is a signal, so the process was killed.
+        is_function = any(Path(str(part)).name == "script.py" for part in exception.cmd[1:2])
+        return is_function and exception.returncode > 0
+    return str(exception).startswith(RAISED_INSIDE)
 
 
 def pipeline_task(distribution: str, function: Callable[..., Any], *, limit: timedelta, **options: Any) -> Any:
@@ -59,6 +77,6 @@ RETRIES: dict[str, Any] = {
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": RetryUnlessInputIsWrong(),
+    "retry_policy": RetryWhatMayHeal(),
 }
 """Default arguments of every DAG."""

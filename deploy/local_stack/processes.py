@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import time
@@ -16,7 +15,7 @@ from xmlrpc.client import Fault, ServerProxy
 import httpx
 from supervisor.xmlrpc import SupervisorTransport
 
-from local_stack import airflow_settings, database
+from local_stack import airflow_settings, database, task_environments
 from local_stack.layout import Layout, SetupError
 
 API = "api"
@@ -214,9 +213,8 @@ def _program(layout: Layout, name: str, command: list[str]) -> str:
 
 
 def prune_task_environments(layout: Layout) -> None:
-    """Remove the task environments of earlier deployments; called while no task runs."""
-    deployed = json.loads((layout.deployed / "variables.json").read_text(encoding="utf-8"))
-    for marker in (layout.root / "task-environments").glob("venv-*/install_complete_marker.json"):
-        made_for = json.loads(marker.read_text(encoding="utf-8"))
-        if made_for["cache_key"] != deployed["python_virtualenv_operator_cache_key"]:
-            shutil.rmtree(marker.parent)
+    """Remove the task environments of earlier deployments; call it only while no task runs."""
+    variables = json.loads((layout.deployed / "variables.json").read_text(encoding="utf-8"))
+    task_environments.prune(
+        layout.root / "task-environments", deployed=variables["python_virtualenv_operator_cache_key"]
+    )

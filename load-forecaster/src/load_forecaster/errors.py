@@ -28,8 +28,6 @@ class ForecastingError(Exception):
 class InputError(ForecastingError):
     """An argument or a frame is wrong; running again will not help, and the text says so.
 
-    An orchestrator that sees only the text of an error decides by it whether to retry.
-
     >>> str(InvalidArgument("days_delay must be at least 0, not -1"))
     'days_delay must be at least 0, not -1 [InvalidArgument: running again will not help]'
     """

@@ -50,7 +50,16 @@ class WindowError(InputError):
 
 
 class TransientError(ForecastingError):
-    """The same call may succeed later."""
+    """The same call may succeed later, and its text ends with words that say so.
+
+    Only the text leaves a task's environment. The orchestrator retries an error whose text ends so, and no other.
+
+    >>> str(StorageError("s3://energy/store does not answer"))
+    's3://energy/store does not answer [StorageError: may succeed if run again]'
+    """
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [{type(self).__name__}: may succeed if run again]"
 
 
 class SourceUnavailable(TransientError):

@@ -1,0 +1,1 @@
+../../airflow/dags/task_environments.py
