@@ -12,6 +12,18 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 OURS, PEER, GOAL = "#0072b2", "#999999", "#d55e00"
+IN_THE_OVERVIEW = {
+    "denmark": "Denmark, 76 series\n30 days of history",
+    "eia-30-days": "USA, 117 series\n30 days of history",
+    "eia-years": "USA, 117 series\nup to 3 years of history",
+}
+SHOWN_PEERS = {
+    "mlforecast-log-diff24": "mlforecast",
+    "skforecast": "skforecast",
+    "mstl-ets": "MSTL + ETS",
+    "course": "the course's model",
+    "naive24": "seasonal naive",
+}
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HEAD = """# How good the forecasts are
 
@@ -35,6 +47,29 @@ def write(results: Path, page: Path) -> None:
         _draw(result, picture)
         text += [_section(name.removeprefix("skill-"), result, f"images/{picture.name}")]
     page.write_text("\n".join(text), encoding="utf-8")
+    draw_overview(results, page.parent / "images" / "skill-overview.png")
+
+
+def draw_overview(results: Path, picture: Path) -> None:
+    """Draw the README's chart: the WAPE of each forecaster divided by the seasonal naive forecast's, by data set."""
+    figure, panels = plt.subplots(1, len(IN_THE_OVERVIEW), figsize=(11, 2.9), layout="constrained", sharex=True)
+    for axes, (name, title) in zip(panels, IN_THE_OVERVIEW.items(), strict=True):
+        shares = json.loads((results / f"skill-{name}.json").read_text(encoding="utf-8"))["wape_share_of_naive24"]
+        bars = [("ours", shares["forecaster"], OURS)]
+        for peer, label in SHOWN_PEERS.items():
+            # With years of data, a peer runs on several lengths of history: its best one is shown.
+            of_peer = [share for method, share in shares.items() if method.partition("@")[0] == peer]
+            bars.append((label, min(of_peer), PEER))
+        bars.sort(key=lambda bar: -bar[1])
+        axes.barh([label for label, _, _ in bars], [share for _, share, _ in bars], color=[bar[2] for bar in bars])
+        for row, (_, share, _) in enumerate(bars):
+            axes.text(share, row, f" {share:.2f}", va="center", fontsize=9)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlim(0, 1.2)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("WAPE divided by the seasonal naive forecast's: less is better", fontsize=9)
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
 
 
 def _section(name: str, result: dict[str, Any], picture: str) -> str:
