@@ -29,6 +29,7 @@ def register(system: Any, tmp_path: Path) -> Any:
             "feature_view_version": str(dataset.feature_view_version),
             "training_dataset_version": str(training_dataset_version),
             "reference_datetime": f"{at:{DATETIME_FORMAT}}",
+            "gap": str(gap),
             "metrics": json.dumps(backtest or {"wape_ratio": 0.5, "wape": 0.04}),
         }
         run_id = tracking.start_run(system.settings, name="train", tags=tags)

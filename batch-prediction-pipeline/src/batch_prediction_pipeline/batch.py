@@ -7,15 +7,14 @@ from typing import Any, Final
 import polars as pl
 
 import load_forecaster
-from batch_prediction_pipeline.versions import model_for, newest_ingest, reference_for
 from forecast_core import provenance, tracking
 from forecast_core.archive import EXPLANATIONS, ForecastArchive
-from forecast_core.contracts.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
-from forecast_core.contracts.errors import InvalidArgument, WindowError
+from forecast_core.contracts.errors import WindowError
 from forecast_core.contracts.schema import KEY, SERIES
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT, Window
-from forecast_core.feature_store import FeatureStore, FeatureView
+from forecast_core.contracts.window import DATETIME_FORMAT
+from forecast_core.feature_store import FeatureStore
+from forecast_core.runs import ForecastRun, newest_ingest, resolve_forecast_run
 
 logger = logging.getLogger(__name__)
 
@@ -65,37 +64,41 @@ def predict(
         TrackingError: If the tracking database cannot be read now.
     """
     settings = settings or Settings()
-    hours, store = whole_number("fh", fh, least=1), FeatureStore(settings)
-    if feature_view_version is not None:
-        store.feature_view(whole_number("feature_view_version", feature_view_version, least=1))
-    model = model_for(settings, model_version, feature_view_version)
-    view = store.feature_view(int(model.tags["feature_view_version"]))
-    window = _window(store, view, start_datetime, end_datetime)
-    reference = reference_for(store, view, reference_datetime, window_end=window.end)
-    history = _history(store, view, window, reference)
-    fitted = load_forecaster.load(tracking.download_model(settings, model))
-    _check_gap(fitted.gap, forecast_from, window, reference)
-    predictions, reasons = fitted.predict_and_explain(history, end=window.end, fh=hours)
+    run = resolve_forecast_run(
+        settings,
+        fh=fh,
+        feature_view_version=feature_view_version,
+        model_version=model_version,
+        start_datetime=start_datetime,
+        end_datetime=end_datetime,
+        reference_datetime=reference_datetime,
+        forecast_from=forecast_from,
+    )
+    history = _history(settings, run)
+    fitted = load_forecaster.load(tracking.download_model(settings, run.model))
+    predictions, reasons = fitted.predict_and_explain(history, end=run.window.end, fh=run.fh)
     versions = {
-        "feature_view_version": view.version,
-        "training_dataset_version": int(model.tags["training_dataset_version"]),
-        "model_version": model.version,
+        "feature_view_version": run.view.version,
+        "training_dataset_version": int(run.model.tags["training_dataset_version"]),
+        "model_version": run.model.version,
     }
-    forecasts = provenance.forecast_rows(predictions, run={"reference_datetime": reference, **versions})
+    forecasts = provenance.forecast_rows(predictions, run={"reference_datetime": run.reference_datetime, **versions})
     made_by = provenance.made_by("batch-prediction-pipeline", dag_run_id=dag_run_id)
     archive = ForecastArchive(settings)
     rows = archive.write(forecasts)
     # After its forecasts: a run that is killed in between is seen as one whose facts do not fit, and mends it when it
     # is run again.
-    archive.write_explanations(_of_run(reasons, reference, view))
-    archive.write_run(provenance.run_facts(forecasts, history, view=view, window=window, fh=hours, made_by=made_by))
+    archive.write_explanations(_of_run(reasons, run))
+    archive.write_run(
+        provenance.run_facts(forecasts, history, view=run.view, window=run.window, fh=run.fh, made_by=made_by)
+    )
     quality = dict(forecasts["quality"].value_counts().sort("quality").iter_rows())
-    logger.info("archived %d forecasts from %s on: %s", rows, window.end, quality)
+    logger.info("archived %d forecasts from %s on: %s", rows, run.window.end, quality)
     return {
         "rows": rows,
         "series": forecasts.select(SERIES).n_unique(),
-        "hours": hours,
-        "reference_datetime": reference.strftime(DATETIME_FORMAT),
+        "hours": run.fh,
+        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
         "first_hour": _text(forecasts["datetime_utc"].min()),
         "last_hour": _text(forecasts["datetime_utc"].max()),
         "quality": quality,
@@ -104,45 +107,28 @@ def predict(
     }
 
 
-def _check_gap(gap: int, forecast_from: str | None, window: Window, reference: datetime) -> None:
-    """Raise InvalidArgument if the model begins its forecasts elsewhere than it should."""
-    meant = forecast_from or (FORECAST_FROM[1] if gap else FORECAST_FROM[0])
-    wanted = forecast_gap(meant, window_end=window.end, reference=reference)
-    if gap != wanted:
-        raise InvalidArgument(
-            f"the model was trained to forecast from {gap} hours after the last observation on, but {meant} is "
-            f"{wanted} hours after {_text(window.end)}: train with forecast_from={meant} for this reference time",
-            argument="forecast_from",
-            gap=gap,
-            wanted=wanted,
-        )
-
-
-def _of_run(reasons: pl.DataFrame, reference: datetime, view: FeatureView) -> pl.DataFrame:
-    run = {"reference_datetime": reference, "feature_view_version": view.version}
-    named = [pl.lit(value, EXPLANATIONS[name]).alias(name) for name, value in run.items()]
+def _of_run(reasons: pl.DataFrame, run: ForecastRun) -> pl.DataFrame:
+    key = {"reference_datetime": run.reference_datetime, "feature_view_version": run.view.version}
+    named = [pl.lit(value, EXPLANATIONS[name]).alias(name) for name, value in key.items()]
     return reasons.with_columns(named).select(EXPLANATIONS.names())
 
 
-def _window(store: FeatureStore, view: FeatureView, start: datetime | str | None, end: datetime | str | None) -> Window:
-    if start is None or end is None:
-        newest = newest_ingest(store, view).window
-        start, end = newest.start if start is None else start, newest.end if end is None else end
-    return Window(moment("start_datetime", start), moment("end_datetime", end))
-
-
-def _history(store: FeatureStore, view: FeatureView, window: Window, reference: datetime) -> pl.DataFrame:
+def _history(settings: Settings, run: ForecastRun) -> pl.DataFrame:
+    store = FeatureStore(settings)
     history = store.read(
-        dataset=view.dataset, feature_group_version=view.feature_group_version, window=window, known_at=reference
+        dataset=run.dataset,
+        feature_group_version=run.feature_group_version,
+        window=run.window,
+        known_at=run.reference_datetime,
     )
     if history.is_empty():
-        newest = newest_ingest(store, view)
+        newest = newest_ingest(store, run.view)
         raise WindowError(
-            f"as known at {_text(reference)}, {view.dataset} has no value from {_text(window.start)} up to "
-            f"{_text(window.end)} UTC; the newest ingest, known at {_text(newest.known_at)}, has "
+            f"as known at {_text(run.reference_datetime)}, {run.dataset} has no value from {_text(run.window.start)} "
+            f"up to {_text(run.window.end)} UTC; the newest ingest, known at {_text(newest.known_at)}, has "
             f"{_text(newest.window.start)} up to {_text(newest.window.end)}: ask for that, or ingest this window",
-            window=window,
-            reference_datetime=reference,
+            window=run.window,
+            reference_datetime=run.reference_datetime,
         )
     return history
 

@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from forecast_core.contracts.arguments import moment, whole_number
-from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT, Window
-from forecast_core.feature_store import FeatureStore, Ingest
+from forecast_core.contracts.window import DATETIME_FORMAT
+from forecast_core.feature_store import FeatureStore
+from forecast_core.runs import resolve_run
 
 
 def create(
@@ -41,52 +40,29 @@ def create(
         WindowError: If nothing was known of the window at the reference time.
         StorageError: If the store cannot be read or written now.
     """
-    store = FeatureStore(settings or Settings())
-    version = whole_number("feature_group_version", feature_group_version, least=1)
-    start = None if start_datetime is None else moment("start_datetime", start_datetime)
-    end = None if end_datetime is None else moment("end_datetime", end_datetime)
-    known_at = None if reference_datetime is None else moment("reference_datetime", reference_datetime)
-    if dataset is None or start is None or end is None or known_at is None:
-        ingest = _ingest(store, version, dataset, start, end)
-        dataset, known_at = dataset or ingest.dataset, known_at or ingest.known_at
-        start, end = start or ingest.window.start, end or ingest.window.end
-    view = store.create_feature_view(dataset=dataset, feature_group_version=version)
-    training = store.create_training_dataset(feature_view_version=view, window=Window(start, end), known_at=known_at)
+    settings = settings or Settings()
+    run = resolve_run(
+        settings,
+        feature_group_version=feature_group_version,
+        dataset=dataset,
+        start_datetime=start_datetime,
+        end_datetime=end_datetime,
+        reference_datetime=reference_datetime,
+    )
+    store = FeatureStore(settings)
+    view = store.create_feature_view(dataset=run.dataset, feature_group_version=run.feature_group_version)
+    training = store.create_training_dataset(
+        feature_view_version=view, window=run.window, known_at=run.reference_datetime
+    )
     return {
         "feature_view_version": view,
         "training_dataset_version": training.version,
-        "dataset": dataset,
-        "feature_group_version": version,
+        "dataset": run.dataset,
+        "feature_group_version": run.feature_group_version,
         "rows": training.rows,
         "series": training.series,
         "content_hash": training.content_hash,
-        "start_datetime": start.strftime(DATETIME_FORMAT),
-        "end_datetime": end.strftime(DATETIME_FORMAT),
-        "reference_datetime": known_at.strftime(DATETIME_FORMAT),
+        "start_datetime": run.window.start.strftime(DATETIME_FORMAT),
+        "end_datetime": run.window.end.strftime(DATETIME_FORMAT),
+        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
     }
-
-
-def _ingest(
-    store: FeatureStore, version: int, dataset: str | None, start: datetime | None, end: datetime | None
-) -> Ingest:
-    """Return the ingest that stands for what was not given."""
-    latest = store.latest_ingest(feature_group_version=version, dataset=dataset)
-    if latest is None:
-        existing = [f"{name} version {number}" for name, number in store.feature_group_versions()]
-        raise NotFoundError(
-            f"there is no feature group {dataset + ' ' if dataset else ''}version {version}; "
-            f"there are {', '.join(existing) or 'none yet'}: run the feature pipeline first",
-            feature_group_version=version,
-            existing=existing,
-        )
-    if end is None:
-        return latest
-    ending = store.latest_ingest(feature_group_version=version, dataset=dataset, window_end=end)
-    if ending is None and start is None:
-        raise NotFoundError(
-            f"no ingest into feature group version {version} has a window that ends at {end:{DATETIME_FORMAT}}; "
-            f"the newest ends at {latest.window.end:{DATETIME_FORMAT}}: give start_datetime too, or run the feature "
-            "pipeline for that window first",
-            end_datetime=end,
-        )
-    return ending or latest

@@ -12,8 +12,8 @@ from forecast_core import tracking
 from forecast_core.contracts.arguments import moment
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.settings import Settings
+from forecast_core.runs import TrainingRun
 from load_forecaster import ForecasterConfig
-from training_pipeline.data import Task
 
 logger = logging.getLogger(__name__)
 
@@ -87,23 +87,23 @@ def _store(settings: Settings, result: dict[str, Any], tags: dict[str, str], con
     return run_id
 
 
-def choose(settings: Settings, task: Task) -> Choice | None:
-    """Return the best configuration of the newest sweep that knew no more than the task does, or None.
+def choose(settings: Settings, run: TrainingRun) -> Choice | None:
+    """Return the best configuration of the newest sweep that knew no more than the run does, or None.
 
-    That is a sweep for the same horizon, gap and feature view whose training window ends no later than the task's and
+    That is a sweep for the same horizon, gap and feature view whose training window ends no later than the run's and
     whose reference time is no later; so training for a past hour never profits from its future. A configuration that
     this version of the code cannot use is passed over.
     """
-    tags = {"artifact": ARTIFACT, "fh": str(task.fh), "feature_view_version": str(task.dataset.feature_view_version)}
+    tags = {"artifact": ARTIFACT, "fh": str(run.fh), "feature_view_version": str(run.view.version)}
     runs = [run for run in tracking.find_runs(settings, tags) if run.status == "FINISHED"]
     # Oldest upload first, so that the last of several for one window wins.
     results = [json.loads(run.tags["result"]) for run in runs]
     past = [
         result
         for result in results
-        if _time(result, "window_end") <= task.dataset.window.end
-        and _time(result, "reference_datetime") <= task.reference
-        and result.get("gap", 0) == task.gap
+        if _time(result, "window_end") <= run.window.end
+        and _time(result, "reference_datetime") <= run.reference_datetime
+        and result.get("gap", 0) == run.gap
     ]
     if not past:
         return None

@@ -13,12 +13,12 @@ from forecast_core import tracking
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
+from forecast_core.runs import TrainingRun
 from forecast_core.tracking import Promotion
 from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import best_config, data
 from training_pipeline.best_config import Choice
 from training_pipeline.comparison import Comparison, backtest, compare
-from training_pipeline.data import Task
 from training_pipeline.evaluation import held_out
 
 logger = logging.getLogger(__name__)
@@ -35,19 +35,19 @@ class Verdict:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def decide(settings: Settings, task: Task) -> Verdict:
-    """Return the champion of the task's reference time, after comparing it with a challenger that is not decided on.
+def decide(settings: Settings, run: TrainingRun) -> Verdict:
+    """Return the champion of the run's reference time, after comparing it with a challenger that is not decided on.
 
-    A challenger is decided on once; the decision is recorded at the task's reference time.
+    A challenger is decided on once; the decision is recorded at the run's reference time.
 
     Raises:
         TrackingError: If the tracking database cannot be used now.
         StorageError: If the training dataset cannot be read now.
     """
-    challenger = best_config.choose(settings, task)
-    with tracking.lock(settings, f"champion-{task.dataset.feature_view_version}-{task.fh}", wait=_DECISION_WAIT):
-        decided = tracking.promotions(settings, **_scope(task), until=task.reference)
-        reigning = tracking.champion(settings, **_scope(task), at=task.reference)
+    challenger = best_config.choose(settings, run)
+    with tracking.lock(settings, f"champion-{run.view.version}-{run.fh}", wait=_DECISION_WAIT):
+        decided = tracking.promotions(settings, **_scope(run), until=run.reference_datetime)
+        reigning = tracking.champion(settings, **_scope(run), at=run.reference_datetime)
         champion = _choice_of(reigning)
         if challenger is None:
             return _verdict(champion or Choice(DEFAULT, "default"), None, reigning)
@@ -57,13 +57,13 @@ def decide(settings: Settings, task: Task) -> Verdict:
         settled = [each for each in decided if _settles(each, challenger)]
         if settled:
             return _verdict(champion or Choice(DEFAULT, "default"), challenger, reigning, settled[-1])
-        decision = _decision(settings, task, champion, challenger)
+        decision = _decision(settings, run, champion, challenger)
         promoted = decision.action == "promote"
         return _verdict(challenger if promoted or champion is None else champion, challenger, reigning, decision)
 
 
-def _scope(task: Task) -> dict[str, int]:
-    return {"feature_view_version": task.dataset.feature_view_version, "fh": task.fh}
+def _scope(run: TrainingRun) -> dict[str, int]:
+    return {"feature_view_version": run.view.version, "fh": run.fh}
 
 
 def _choice_of(reigning: Promotion | None) -> Choice | None:
@@ -84,9 +84,9 @@ def _settles(decision: Promotion, challenger: Choice) -> bool:
     return decision.by == "person" or decision.candidate == challenger.config.to_dict()
 
 
-def _decision(settings: Settings, task: Task, champion: Choice | None, challenger: Choice) -> Promotion:
+def _decision(settings: Settings, run: TrainingRun, champion: Choice | None, challenger: Choice) -> Promotion:
     margin = settings.promotion_margin
-    test = None if champion is None else _test(settings, task, champion.config, challenger.config)
+    test = None if champion is None else _test(settings, run, champion.config, challenger.config)
     if champion is None:
         promoted, reason = True, "this version of the code cannot use the champion's configuration"
     elif test is None:
@@ -104,8 +104,8 @@ def _decision(settings: Settings, task: Task, champion: Choice | None, challenge
     return tracking.record_promotion(
         settings,
         action="promote" if promoted else "keep",
-        at=task.reference,
-        **_scope(task),
+        at=run.reference_datetime,
+        **_scope(run),
         config=None if default else kept.config.to_dict(),
         source=kept.source,
         candidate=challenger.config.to_dict(),
@@ -117,19 +117,19 @@ def _decision(settings: Settings, task: Task, champion: Choice | None, challenge
 
 
 def _test(
-    settings: Settings, task: Task, champion: ForecasterConfig, challenger: ForecasterConfig
+    settings: Settings, run: TrainingRun, champion: ForecasterConfig, challenger: ForecasterConfig
 ) -> Comparison | None:
     """Compare two configurations on the origins that the search left out; None if there are too few."""
-    origins = held_out(task.dataset.window, gap=task.gap)
+    origins = held_out(run.window, gap=run.gap)
     if origins < LEAST_ORIGINS:
         return None
-    history = data.load(task, settings)
+    history = data.load(run, settings)
     frames = [
         backtest(
             history,
-            end=task.dataset.window.end,
-            fh=task.fh,
-            gap=task.gap,
+            end=run.window.end,
+            fh=run.fh,
+            gap=run.gap,
             config=config,
             threads=settings.threads,
             origins=origins,

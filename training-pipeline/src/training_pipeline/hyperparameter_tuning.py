@@ -13,8 +13,8 @@ from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
+from forecast_core.runs import TrainingRun, resolve_training_run
 from training_pipeline import data, search_space, study
-from training_pipeline.data import Task
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
 from training_pipeline.search_space import config_at
 
@@ -69,14 +69,19 @@ def run(
         TrackingError: If the tracking database cannot be used now, or another process runs this sweep.
     """
     settings = settings or Settings()
-    task = data.resolve(
-        fh, feature_view_version, training_dataset_version, reference_datetime, settings, forecast_from=forecast_from
+    run = resolve_training_run(
+        settings,
+        fh=fh,
+        feature_view_version=feature_view_version,
+        training_dataset_version=training_dataset_version,
+        reference_datetime=reference_datetime,
+        forecast_from=forecast_from,
     )
     target = whole_number("trials", settings.tuning_trials if trials is None else trials, least=1)
     seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
-    sweep_id = _sweep_id(task, target)
+    sweep_id = _sweep_id(run, target)
     with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT):
-        return _found(settings, sweep_id, target) or _search(settings, task, sweep_id, target, seconds)
+        return _found(settings, sweep_id, target) or _search(settings, run, sweep_id, target, seconds)
 
 
 def _seconds(timeout: float | str) -> float:
@@ -89,9 +94,9 @@ def _seconds(timeout: float | str) -> float:
     return seconds
 
 
-def _sweep_id(task: Task, trials: int) -> str:
-    origins = [HELD_OUT, FOLD_ORIGINS, len(folds(task.dataset.window, gap=task.gap))]
-    identity = {**task.identity(), "trials": trials, "search": search_space.identity(), "origins": origins}
+def _sweep_id(run: TrainingRun, trials: int) -> str:
+    origins = [HELD_OUT, FOLD_ORIGINS, len(folds(run.window, gap=run.gap))]
+    identity = {**data.identity(run), "trials": trials, "search": search_space.identity(), "origins": origins}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -105,17 +110,17 @@ def _found(settings: Settings, sweep_id: str, trials: int) -> dict[str, Any] | N
     return dict(json.loads(done[0].tags["result"]))
 
 
-def _search(settings: Settings, task: Task, sweep_id: str, target: int, seconds: float) -> dict[str, Any]:
-    history = data.load(task, settings)
+def _search(settings: Settings, run: TrainingRun, sweep_id: str, target: int, seconds: float) -> dict[str, Any]:
+    history = data.load(run, settings)
     parent = _parent_run(settings, sweep_id)
     opened = study.open_study(settings.root / "optuna" / f"{sweep_id}.log", sweep_id)
-    record = _recorder(settings, task, sweep_id, parent)
+    record = _recorder(settings, run, sweep_id, parent)
     done = study.finished(opened)
     logger.info("sweep %s: %d of %d trials are finished", sweep_id, len(done), target)
     for trial in done:
         record(trial)
-    ends = folds(task.dataset.window, gap=task.gap)
-    options: dict[str, Any] = {"fh": task.fh, "gap": task.gap, "threads": settings.threads}
+    ends = folds(run.window, gap=run.gap)
+    options: dict[str, Any] = {"fh": run.fh, "gap": run.gap, "threads": settings.threads}
 
     def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
         config, measured = config_at(point), []
@@ -127,7 +132,7 @@ def _search(settings: Settings, task: Task, sweep_id: str, target: int, seconds:
         return value, _mean(measured)
 
     study.search(opened, measure, trials=target, timeout=seconds, after_each=record)
-    return _finish(settings, task, sweep_id, parent, opened)
+    return _finish(settings, run, sweep_id, parent, opened)
 
 
 def _mean(measured: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -143,7 +148,7 @@ def _parent_run(settings: Settings, sweep_id: str) -> str:
     return begun[0].run_id if begun else tracking.start_run(settings, name=f"sweep {sweep_id}", tags=tags)
 
 
-def _recorder(settings: Settings, task: Task, sweep_id: str, parent: str) -> Callable[["FrozenTrial"], None]:
+def _recorder(settings: Settings, run: TrainingRun, sweep_id: str, parent: str) -> Callable[["FrozenTrial"], None]:
     """Return what records a completed trial as a run under the sweep's, once."""
     known = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
     recorded = {run.tags["trial"] for run in known if run.status == "FINISHED"}
@@ -156,32 +161,34 @@ def _recorder(settings: Settings, task: Task, sweep_id: str, parent: str) -> Cal
         run_id = tracking.start_run(settings, name=f"trial {number}", tags=tags, parent_run_id=parent)
         measures = {**trial.user_attrs.get("measures", {}), "objective": trial.value}
         outcome = {"pruned": str(study.is_pruned(trial))}
-        tracking.finish_run(settings, run_id, at=task.reference, params=trial.params, metrics=measures, tags=outcome)
+        tracking.finish_run(
+            settings, run_id, at=run.reference_datetime, params=trial.params, metrics=measures, tags=outcome
+        )
         recorded.add(number)
 
     return record
 
 
-def _finish(settings: Settings, task: Task, sweep_id: str, parent: str, opened: "Study") -> dict[str, Any]:
+def _finish(settings: Settings, run: TrainingRun, sweep_id: str, parent: str, opened: "Study") -> dict[str, Any]:
     trials, best = study.finished(opened), opened.best_trial
     done = len(trials)
     result = {
         "sweep_id": sweep_id,
         "trials": done,
         "pruned": sum(map(study.is_pruned, trials)),
-        "folds": len(folds(task.dataset.window, gap=task.gap)),
-        "held_out": held_out(task.dataset.window, gap=task.gap),
+        "folds": len(folds(run.window, gap=run.gap)),
+        "held_out": held_out(run.window, gap=run.gap),
         "default_value": trials[0].value,
         "best_value": best.value,
         "best_config": config_at(best.params).to_dict(),
         "metrics": best.user_attrs["measures"],
-        "fh": task.fh,
-        "gap": task.gap,
-        "feature_view_version": task.dataset.feature_view_version,
-        "training_dataset_version": task.dataset.version,
-        "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),
-        "reference_datetime": task.reference.strftime(DATETIME_FORMAT),
+        "fh": run.fh,
+        "gap": run.gap,
+        "feature_view_version": run.view.version,
+        "training_dataset_version": run.training_dataset.version,
+        "window_end": run.window.end.strftime(DATETIME_FORMAT),
+        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
     }
     tags = {"trials": str(done), "result": json.dumps(result)}
-    tracking.finish_run(settings, parent, at=task.reference, metrics={"objective": best.value}, tags=tags)
+    tracking.finish_run(settings, parent, at=run.reference_datetime, metrics={"objective": best.value}, tags=tags)
     return result

@@ -11,10 +11,10 @@ from forecast_core.contracts.arguments import moment
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
+from forecast_core.runs import TrainingRun
 from forecast_core.tracking import ModelVersion
 from training_pipeline import data
 from training_pipeline.best_config import Choice
-from training_pipeline.data import Task
 
 _EVERY = re.compile(r"every (\d+) hours?")
 
@@ -46,7 +46,7 @@ def policy(text: str) -> Policy:
     raise InvalidArgument(f"retrain must be every_run, every N hours or on_alarm, not {text!r}", argument="retrain")
 
 
-def kept(settings: Settings, task: Task, choice: Choice, policy: Policy) -> tuple[ModelVersion | None, str]:
+def kept(settings: Settings, run: TrainingRun, choice: Choice, policy: Policy) -> tuple[ModelVersion | None, str]:
     """Return the model that the policy goes on with, or None to train one, and why.
 
     Only a model of the same recipe (configuration and code) counts, for the same feature view, horizon and gap, and
@@ -58,33 +58,33 @@ def kept(settings: Settings, task: Task, choice: Choice, policy: Policy) -> tupl
     """
     if policy.hours == 0:
         return None, "a model is trained in every run"
-    newest = _newest(settings, task, choice)
+    newest = _newest(settings, run, choice)
     if newest is None:
         return None, "there is no model of this recipe yet"
-    age = task.reference - moment("reference_datetime", newest.tags["reference_datetime"])
+    age = run.reference_datetime - moment("reference_datetime", newest.tags["reference_datetime"])
     hours = age // HOUR
     if policy.hours is not None:
         due = age >= timedelta(hours=policy.hours)
         return (None if due else newest), f"model version {newest.version} is {hours} hours old"
     # What monitoring finds in this run comes after the training, also when the run is repeated.
-    before = task.reference - timedelta(microseconds=1)
-    found = Alarms(settings).read(feature_view_version=task.dataset.feature_view_version, as_of=before, only_open=True)
+    before = run.reference_datetime - timedelta(microseconds=1)
+    found = Alarms(settings).read(feature_view_version=run.view.version, as_of=before, only_open=True)
     kinds = sorted({row["kind"] for row in found.iter_rows(named=True) if row["source"] == "monitoring"})
     if kinds:
         return None, f"alarms are open: {', '.join(kinds)}"
     return newest, f"no alarm is open; model version {newest.version} is {hours} hours old"
 
 
-def _newest(settings: Settings, task: Task, choice: Choice) -> ModelVersion | None:
+def _newest(settings: Settings, run: TrainingRun, choice: Choice) -> ModelVersion | None:
     wanted = {
-        "feature_view_version": str(task.dataset.feature_view_version),
-        "fh": str(task.fh),
-        "gap": str(task.gap),
+        "feature_view_version": str(run.view.version),
+        "fh": str(run.fh),
+        "gap": str(run.gap),
         "code_version": data.code_version(),
         "config": choice.config_text(),
     }
     models = tracking.find_model_versions(settings, wanted)
-    past = [each for each in models if _reference(each) <= task.reference]
+    past = [each for each in models if _reference(each) <= run.reference_datetime]
     return max(past, key=lambda each: (_reference(each), each.version), default=None)
 
 

@@ -14,10 +14,10 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.provenance import made_by
 from forecast_core.provenance.digests import of_files
+from forecast_core.runs import TrainingRun, resolve_training_run
 from forecast_core.tracking import ModelVersion
 from training_pipeline import champion, data, retraining
 from training_pipeline.champion import Verdict
-from training_pipeline.data import Task
 from training_pipeline.evaluation import ORIGINS
 
 logger = logging.getLogger(__name__)
@@ -69,76 +69,88 @@ def from_best_config(
         TrackingError: If the tracking database cannot be used now.
     """
     settings = settings or Settings()
-    task = data.resolve(
-        fh, feature_view_version, training_dataset_version, reference_datetime, settings, forecast_from=forecast_from
+    run = resolve_training_run(
+        settings,
+        fh=fh,
+        feature_view_version=feature_view_version,
+        training_dataset_version=training_dataset_version,
+        reference_datetime=reference_datetime,
+        forecast_from=forecast_from,
     )
     policy = retraining.policy(settings.retrain if retrain is None else retrain)
-    verdict = champion.decide(settings, task)
+    verdict = champion.decide(settings, run)
     logger.info("configuration: %s; %s", verdict.choice.source, verdict.facts["reason"])
-    kept, reason = retraining.kept(settings, task, verdict.choice, policy)
+    kept, reason = retraining.kept(settings, run, verdict.choice, policy)
     training = {"policy": policy.text, "trained": kept is None, "reason": reason}
     if kept is not None:
         logger.info("no model is trained: %s", reason)
         return _report(kept, verdict, training)
-    fingerprint = _fingerprint(task, verdict)
+    fingerprint = _fingerprint(run, verdict)
     with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT):
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
         if registered:
             model = registered[0]
             logger.info("model version %d was made of just this", model.version)
         else:
-            model = _register(settings, task, verdict, fingerprint, dag_run_id)
+            model = _register(settings, run, verdict, fingerprint, dag_run_id)
     tracking.name_champion(settings, model)
     return _report(model, verdict, training)
 
 
-def _fingerprint(task: Task, verdict: Verdict) -> str:
-    identity = {**task.identity(), "config": verdict.choice.config.to_dict()}
+def _fingerprint(run: TrainingRun, verdict: Verdict) -> str:
+    identity = {**data.identity(run), "config": verdict.choice.config.to_dict()}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _register(
-    settings: Settings, task: Task, verdict: Verdict, fingerprint: str, dag_run_id: str | None
+    settings: Settings, run: TrainingRun, verdict: Verdict, fingerprint: str, dag_run_id: str | None
 ) -> ModelVersion:
     """Register the finished run of this training, after training if there is none; nothing is visible before that."""
     wanted = {"fingerprint": fingerprint, "artifact": "model"}
-    finished = [run for run in tracking.find_runs(settings, wanted) if run.status == "FINISHED"]
-    run_id = finished[-1].run_id if finished else _train(settings, task, verdict, wanted, dag_run_id)
-    [run] = [run for run in tracking.find_runs(settings, wanted) if run.run_id == run_id]
-    tags = {name: value for name, value in run.tags.items() if not name.startswith("mlflow.")}
-    source = f"{run.artifact_uri.rstrip('/')}/{_FOLDER}"
+    finished = [each for each in tracking.find_runs(settings, wanted) if each.status == "FINISHED"]
+    run_id = finished[-1].run_id if finished else _train(settings, run, verdict, wanted, dag_run_id)
+    [trained] = [each for each in tracking.find_runs(settings, wanted) if each.run_id == run_id]
+    tags = {name: value for name, value in trained.tags.items() if not name.startswith("mlflow.")}
+    source = f"{trained.artifact_uri.rstrip('/')}/{_FOLDER}"
     version = tracking.register_model(settings, run_id=run_id, source=source, tags=tags)
     logger.info("registered model version %d", version)
     return tracking.model_version(settings, version)
 
 
-def _train(settings: Settings, task: Task, verdict: Verdict, wanted: dict[str, str], dag_run_id: str | None) -> str:
+def _train(
+    settings: Settings, run: TrainingRun, verdict: Verdict, wanted: dict[str, str], dag_run_id: str | None
+) -> str:
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
-    history, choice = data.load(task, settings), verdict.choice
+    history, choice = data.load(run, settings), verdict.choice
     with tracking.loading():
         evaluation, fitted = load_forecaster.evaluate_and_fit(
             history,
-            end=task.dataset.window.end,
-            fh=task.fh,
-            gap=task.gap,
+            end=run.window.end,
+            fh=run.fh,
+            gap=run.gap,
             config=choice.config,
             threads=settings.threads,
             origins=ORIGINS,
         )
     _log_skill(evaluation.metrics)
-    run_id = tracking.start_run(settings, name=f"train {task.dataset.version}", tags=wanted)
+    run_id = tracking.start_run(settings, name=f"train {run.training_dataset.version}", tags=wanted)
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder))
         files = of_files(Path(folder))
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
     made = made_by("training-pipeline", dag_run_id=dag_run_id)
     tags = {
-        **_provenance(task, verdict, evaluation.metrics),
+        **_provenance(run, verdict, evaluation.metrics),
         "files": json.dumps(files),
         "made_by": json.dumps(made, sort_keys=True),
     }
     tracking.finish_run(
-        settings, run_id, at=task.reference, params=choice.config.to_dict(), metrics=evaluation.metrics, tags=tags
+        settings,
+        run_id,
+        at=run.reference_datetime,
+        params=choice.config.to_dict(),
+        metrics=evaluation.metrics,
+        tags=tags,
     )
     return run_id
 
@@ -150,16 +162,16 @@ def _log_skill(measures: dict[str, Any]) -> None:
     logger.info("WAPE %.4f, seasonal naive %.4f", measures["wape"], measures["naive_wape"])
 
 
-def _provenance(task: Task, verdict: Verdict, measures: dict[str, Any]) -> dict[str, str]:
+def _provenance(run: TrainingRun, verdict: Verdict, measures: dict[str, Any]) -> dict[str, str]:
     return {
-        "feature_view_version": str(task.dataset.feature_view_version),
-        "training_dataset_version": str(task.dataset.version),
-        "content_hash": task.dataset.content_hash,
-        "window_start": task.dataset.window.start.strftime(DATETIME_FORMAT),
-        "window_end": task.dataset.window.end.strftime(DATETIME_FORMAT),
-        "reference_datetime": task.reference.strftime(DATETIME_FORMAT),
-        "fh": str(task.fh),
-        "gap": str(task.gap),
+        "feature_view_version": str(run.view.version),
+        "training_dataset_version": str(run.training_dataset.version),
+        "content_hash": run.training_dataset.content_hash,
+        "window_start": run.window.start.strftime(DATETIME_FORMAT),
+        "window_end": run.window.end.strftime(DATETIME_FORMAT),
+        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
+        "fh": str(run.fh),
+        "gap": str(run.gap),
         "origins": str(ORIGINS),
         "config": verdict.choice.config_text(),
         "config_source": verdict.choice.source,

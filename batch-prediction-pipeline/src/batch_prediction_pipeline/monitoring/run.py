@@ -8,7 +8,6 @@ from typing import Any, Final
 import polars as pl
 
 from batch_prediction_pipeline.monitoring import drift, judging, scoring
-from batch_prediction_pipeline.versions import reference_for
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
@@ -17,6 +16,7 @@ from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore, FeatureView
+from forecast_core.runs import resolve_reference
 from load_forecaster.metrics import plain
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def compute(
     settings = settings or Settings()
     store, archive = FeatureStore(settings), ForecastArchive(settings)
     view = store.feature_view(whole_number("feature_view_version", feature_view_version, least=1))
-    reference = reference_for(store, view, reference_datetime, window_end=None)
+    reference = resolve_reference(settings, view, reference_datetime)
     facts = {"feature_view_version": view.version, "reference_datetime": reference.strftime(DATETIME_FORMAT)}
     forecasts = _forecasts(archive, view, reference)
     if forecasts.is_empty():
