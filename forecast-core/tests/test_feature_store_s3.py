@@ -18,12 +18,12 @@ import polars as pl
 import pytest
 
 from forecast_core.archive import METRICS, ForecastArchive
-from forecast_core.contracts.errors import InvalidArgument, StorageError
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, StorageError
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.tables import delta
+from forecast_core.tables import blobs, delta
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS, RUNS = 30, 4
@@ -145,6 +145,18 @@ def test_an_archive_on_s3_is_written_maintained_and_read(settings: Settings) -> 
         archive.write_metrics(frame)
     assert archive.maintain(keep=timedelta(days=1))["monitoring"]["files_after"] == 1
     assert archive.read_metrics(feature_view_version=1).equals(pl.concat(frames))
+
+
+def test_files_on_s3_are_written_replaced_and_read(settings: Settings) -> None:
+    uri = blobs.write(settings, "validation", "demo", "x.json", content=b"one")
+    assert uri == f"{settings.store}/validation/demo/x.json"
+    assert blobs.write(settings, "validation", "demo", "x.json", content=b"two") == uri
+    assert blobs.read(settings, "validation", "demo", "x.json") == b"two"
+    with pytest.raises(NotFoundError, match=f"there is no file {settings.store}/validation/demo/y.json"):
+        blobs.read(settings, "validation", "demo", "y.json")
+    nowhere = settings.model_copy(update={"store_uri": "s3://no-such-bucket/store"})
+    with pytest.raises(StorageError, match="cannot be read or written now"):
+        blobs.write(nowhere, "x.json", content=b"one")
 
 
 def metrics(reference: datetime) -> pl.DataFrame:

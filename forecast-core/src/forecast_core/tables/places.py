@@ -40,11 +40,11 @@ def place(settings: Settings, *parts: str) -> str:
     return "/".join([store.rstrip("/"), *parts])
 
 
-def table(settings: Settings, *parts: str, schema: pl.Schema, partition_by: tuple[str, ...] = ()) -> Table:
-    """Return a table in the store; nothing is opened yet.
+def options(settings: Settings) -> dict[str, str] | None:
+    """Return the storage options of the object store.
 
     Raises:
-        InvalidArgument: If a local path cannot be used, or a secret is among ``settings.storage_options``.
+        InvalidArgument: If a secret is among them: they are written to logs.
     """
     secrets = [name for name in settings.storage_options or {} if any(part in name.lower() for part in _SECRET)]
     if secrets:
@@ -53,4 +53,13 @@ def table(settings: Settings, *parts: str, schema: pl.Schema, partition_by: tupl
             "set them in the environment by the object store's own names, e.g. AWS_SECRET_ACCESS_KEY",
             options=sorted(secrets),
         )
-    return Table(place(settings, *parts), schema, partition_by, settings.storage_options)
+    return settings.storage_options
+
+
+def table(settings: Settings, *parts: str, schema: pl.Schema, partition_by: tuple[str, ...] = ()) -> Table:
+    """Return a table in the store; nothing is opened yet.
+
+    Raises:
+        InvalidArgument: If a local path cannot be used, or a secret is among ``settings.storage_options``.
+    """
+    return Table(place(settings, *parts), schema, partition_by, options(settings))

@@ -1,0 +1,153 @@
+"""Validation runs: what each run of the feature pipeline found in its data, and where its result and page are.
+
+The table ``validation_runs`` has one row per run. The files of a run, its result as JSON and a page for people, lie
+beside the tables: ``validation/DATASET/NAME.json`` and ``.html``.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import polars as pl
+
+from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import Window, as_utc
+from forecast_core.tables import blobs, checks, keyed, upkeep
+from forecast_core.tables.places import table
+
+FOLDER: Final = "validation"
+"""Folder of the files in the store."""
+
+Outcome = Literal["passed", "stored with warnings", "stopped"]
+"""``stopped``: a rule of severity error failed, and none of the run's observations were stored."""
+
+_RUNS: Final = pl.Schema(
+    {
+        "dataset": pl.String(),
+        "name": pl.String(),
+        "feature_group_version": pl.Int64(),
+        "reference_datetime": UTC_HOUR,
+        "window_start": UTC_HOUR,
+        "window_end": UTC_HOUR,
+        "outcome": pl.String(),
+        "findings": pl.String(),
+        "rules": pl.Int64(),
+        "failed_rules": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class FindingCount:
+    """How many rows (or series) fail one validation rule."""
+
+    expectation: str
+    severity: Literal["error", "warning"]
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationRun:
+    """The validation of the observations of one window, as known at one reference time.
+
+    Attributes:
+        dataset: Name of the source's dataset.
+        name: Names the run within its dataset, and its files.
+        feature_group_version: With the dataset, names the feature group.
+        reference_datetime: Reference time of the run.
+        window: Hours that the source was asked for.
+        outcome: Whether the observations passed and were stored.
+        findings: Rows that fail, by rule; empty if none does.
+        rules: Number of rules that were checked.
+        failed_rules: Number of rules that failed.
+    """
+
+    dataset: str
+    name: str
+    feature_group_version: int
+    reference_datetime: datetime
+    window: Window
+    outcome: Outcome
+    findings: tuple[FindingCount, ...]
+    rules: int
+    failed_rules: int
+
+
+class Validations:
+    """Delta table ``validation_runs`` under ``settings.store``, and the files of its runs.
+
+    All methods raise ``StorageError`` when the store cannot be read or written now.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runs = table(settings, "validation_runs", schema=_RUNS)
+
+    def create(self) -> None:
+        """Create the table if it does not exist; done at deployment, and by the first write otherwise."""
+        self._runs.create()
+
+    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
+        """Compact the table and vacuum it; the report is of the form of ``FeatureStore.maintain``.
+
+        Raises:
+            InvalidArgument: If ``keep`` is less than an hour.
+        """
+        done = upkeep.maintain(self._runs, keep=upkeep.kept(keep))
+        return {} if done is None else {"validation_runs": done}
+
+    def write(self, run: ValidationRun) -> None:
+        """Store a run in place of one of its name; the same again commits nothing."""
+        row = {
+            "dataset": checks.dataset_name(run.dataset),
+            "name": run.name,
+            "feature_group_version": checks.version_number("feature_group_version", run.feature_group_version),
+            "reference_datetime": as_utc(run.reference_datetime),
+            "window_start": run.window.start,
+            "window_end": run.window.end,
+            "outcome": run.outcome,
+            "findings": json.dumps([asdict(each) for each in run.findings]),
+            "rules": run.rules,
+            "failed_rules": run.failed_rules,
+        }
+        keyed.replace(self._runs, pl.DataFrame([row], schema=_RUNS), key={"dataset": run.dataset, "name": run.name})
+
+    def runs(self, *, dataset: str | None = None) -> list[ValidationRun]:
+        """Return the runs by reference time and name, newest first.
+
+        Args:
+            dataset: Only runs of this dataset.
+        """
+        wanted = [] if dataset is None else [pl.col("dataset") == dataset]
+        found = self._runs.collect(lambda rows: rows.filter(*wanted))
+        newest = found.sort("reference_datetime", "name", "dataset", descending=True)
+        return [_run(row) for row in newest.iter_rows(named=True)]
+
+    def write_file(self, dataset: str, file: str, content: bytes) -> str:
+        """Write a file of the dataset's runs (``NAME.json``, ``NAME.html``); return its path or URI."""
+        return blobs.write(self._settings, FOLDER, checks.dataset_name(dataset), file, content=content)
+
+    def read_file(self, dataset: str, file: str) -> bytes:
+        """Return a file of the dataset's runs.
+
+        Raises:
+            InvalidArgument: If ``dataset`` or ``file`` is not a plain name.
+            NotFoundError: If there is no such file.
+        """
+        return blobs.read(self._settings, FOLDER, dataset, file)
+
+
+def _run(row: dict[str, Any]) -> ValidationRun:
+    return ValidationRun(
+        dataset=row["dataset"],
+        name=row["name"],
+        feature_group_version=row["feature_group_version"],
+        reference_datetime=row["reference_datetime"],
+        window=Window(row["window_start"], row["window_end"]),
+        outcome=row["outcome"],
+        findings=tuple(FindingCount(**each) for each in json.loads(row["findings"])),
+        rules=row["rules"],
+        failed_rules=row["failed_rules"],
+    )
