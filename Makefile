@@ -26,6 +26,7 @@ UV_VERSION := 0.13.9
 PYTHON ?= python3
 UV := $(ROOT)/venvs/uv-$(UV_VERSION)/bin/uv
 DEPLOY := $(ROOT)/venvs/deploy
+AIRFLOW := $(ROOT)/venvs/airflow
 STACK := deploy/stack
 # The development environment; every `uv run` below uses it as it is.
 DEV := UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/dev $(UV)
@@ -101,6 +102,8 @@ check-format: dev
 check-types: dev $(DEPLOY)/.installed
 	$(DEV) run --no-sync mypy
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
+	@UV_PROJECT_ENVIRONMENT=$(AIRFLOW) $(UV) sync --quiet --frozen --no-dev --project airflow --python $(PYTHON)
+	MYPYPATH=airflow/dags $(DEV) run --no-sync mypy --python-executable $(AIRFLOW)/bin/python airflow/dags benchmarks/dags
 
 .PHONY: check-imports
 check-imports: dev

@@ -268,6 +268,29 @@ def test_workers_and_deployment_share_one_root_and_everybody_has_the_dags(servic
     assert {f"../{name}" for name in local["distributions"]} <= mounted
 
 
+@pytest.mark.parametrize("name", ["airflow-dag-processor", "airflow-scheduler", "airflow-worker", "deploy"])
+def test_every_link_in_a_mounted_folder_leads_to_a_mounted_file(services: dict[str, Any], name: str) -> None:
+    mounts = {
+        Path(target): (COMPOSE_FILE.parent / source).resolve()
+        for volume in services[name]["volumes"]
+        if (source := volume.split(":")[0]).startswith(".")
+        for target in [volume.split(":")[1]]
+    }
+    links = {
+        inside / path.relative_to(outside): path.readlink()
+        for inside, outside in mounts.items()
+        for path in outside.rglob("*")
+        if path.is_symlink()
+    }
+    assert links or name == "deploy"
+    for link, target in links.items():
+        reached = Path(os.path.normpath(link.parent / target))
+        found = [
+            outside / reached.relative_to(inside) for inside, outside in mounts.items() if inside in reached.parents
+        ]
+        assert [path.is_file() for path in found] == [True], f"{link} leads to {reached}"
+
+
 def test_every_setting_of_the_pipelines_can_be_set_in_env_on_one_machine_and_in_containers() -> None:
     fields = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
     # In containers, folders and addresses are those of the compose file.

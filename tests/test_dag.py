@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app_shell.ml_pipeline_steps import STEPS, TUNE, VARIABLES, Constant, Result, Source, Variable
 from tests.stack import REPOSITORY, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -21,6 +22,8 @@ started = time.process_time()
 module = importlib.import_module(f"{sys.argv[2]}_dag")
 seconds = time.process_time() - started
 dag = getattr(module, sys.argv[2])()
+def shown(value):
+    return ["result", value.operator.task_id, value.key] if hasattr(value, "operator") else value
 print("RESULT" + json.dumps({
     "seconds": seconds,
     "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
@@ -29,7 +32,8 @@ print("RESULT" + json.dumps({
         "retries": task.retries,
         "limit": task.execution_timeout.total_seconds() if task.execution_timeout else None,
         "requirements": getattr(task, "requirements", []), "cached": bool(getattr(task, "venv_cache_path", None)),
-        "arguments": {k: v for k, v in getattr(task, "op_kwargs", {}).items() if isinstance(v, str)},
+        "function": getattr(task, "op_kwargs", {}).get("function"),
+        "arguments": {k: shown(v) for k, v in getattr(task, "op_kwargs", {}).get("arguments", {}).items()},
     } for task in dag.tasks},
     "labels": sorted(info["label"] for edges in dag.edge_info.values() for info in edges.values()),
     "dag": {
@@ -154,7 +158,7 @@ def test_the_watch_runs_by_itself_twice_an_hour_and_needs_no_other_dag(watch: di
         "record": [],
     }
     assert tasks["check"]["requirements"] == ["batch-prediction-pipeline=={{ var.value.ml_pipeline_version }}"]
-    assert tasks["check"]["arguments"] == tasks["record"]["arguments"]
+    assert tasks["check"]["arguments"]["now"] == tasks["record"]["arguments"]["now"]
     assert "dag_run.run_after" in tasks["check"]["arguments"]["now"]
     assert all(task["limit"] and task["retries"] == 2 for task in tasks.values())
 
@@ -164,23 +168,51 @@ def test_the_retraining_policy_is_read_when_training_runs(facts: dict[str, Any])
     assert arguments["retrain"] == "{{ var.value.get('ml_pipeline_retrain', '') }}"
 
 
+def test_the_dag_calls_what_the_steps_say_with_the_arguments_that_they_say(facts: dict[str, Any]) -> None:
+    tasks = {name: task for name, task in facts["tasks"].items() if task["function"]}
+    assert list(tasks) == [step.name for step in STEPS]
+    for step in STEPS:
+        task = tasks[step.name]
+        assert task["function"] == step.function
+        assert task["requirements"] == [f"{step.distribution}=={{{{ var.value.ml_pipeline_version }}}}"]
+        assert task["limit"] == 60 * step.minutes
+        assert task["arguments"] == {name: templated(source) for name, source in step.arguments.items()}
+
+
+def templated(source: Source) -> Any:
+    """What Airflow passes for an argument, written out."""
+    if isinstance(source, Constant):
+        return source.value
+    if isinstance(source, Result):
+        return ["result", source.step, source.key]
+    if isinstance(source, Variable):
+        return f"{{{{ var.value.get('ml_pipeline_{source.name}', '{VARIABLES[source.name]}') }}}}"
+    return {
+        "reference_datetime": "{{ (dag_run.logical_date or dag_run.run_after).strftime('%Y-%m-%d %H:%M') }}",
+        "kind": "{{ dag_run.run_type }}",
+        "id": "{{ run_id }}",
+    }[source.fact]
+
+
 BRANCH = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import ml_pipeline_dag
-branch = ml_pipeline_dag.ml_pipeline().get_task("if_run_hyperparameter_tuning_branching").python_callable
-for asked, due, kind in [("False", False, "scheduled"), ("False", True, "scheduled"), ("False", True, "manual"),
-                         ("False", True, "backfill"), ("True", False, "backfill"), ("yes", False, "scheduled")]:
-    print("RESULT", branch(asked, kind, {"tuning_is_due": due}))
+task = ml_pipeline_dag.ml_pipeline().get_task("if_run_hyperparameter_tuning_branching")
+[reference] = task.op_args
+print("RESULT", reference.operator.task_id, reference.key, *map(task.python_callable, [True, False]))
 """
 
 
-def test_the_branch_tunes_when_the_variable_or_an_alarm_asks_but_for_no_alarm_in_a_backfill(stack: Stack) -> None:
+def test_the_branch_reads_what_create_feature_view_decided(stack: Stack) -> None:
     command = [stack.program("airflow", "python"), "-c", BRANCH, REPOSITORY / "airflow" / "dags"]
     done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    taken = [line.split("_")[1] for line in done.stdout.splitlines() if line.startswith("RESULT")]
-    assert taken == ["skip", "run", "run", "skip", "run", "run"]
+    assert done.stdout.split("RESULT")[1].split() == [
+        *TUNE,
+        "branch_run_hyperparameter_tuning",
+        "branch_skip_hyperparameter_tuning",
+    ]
 
 
 TELL = """

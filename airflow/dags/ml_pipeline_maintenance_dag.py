@@ -19,12 +19,6 @@ UNUSED_AFTER = timedelta(hours=6)
 hours, and a retry takes the newest."""
 
 
-def _maintain(keep_days: int) -> dict:
-    from feature_pipeline import maintenance
-
-    return maintenance.run(keep_days=keep_days)
-
-
 @dag(
     dag_id="ml_pipeline_maintenance",
     # A first run waits for its hour: it shall not slow the first start down.
@@ -49,10 +43,13 @@ def ml_pipeline_maintenance() -> None:
         logging.getLogger(__name__).info("removed %d task environments: %s", len(removed), ", ".join(removed))
         return removed
 
-    maintain_tables = pipeline_task(
-        "feature-pipeline", _maintain, task_id="maintain_tables", limit=timedelta(minutes=120)
+    pipeline_task(
+        "maintain_tables",
+        "feature-pipeline",
+        "feature_pipeline.maintenance:run",
+        {"keep_days": 7},
+        limit=timedelta(minutes=120),
     )
-    maintain_tables(keep_days=7)
     prune_task_environments()
 
 

@@ -6,24 +6,13 @@ finds is told from here.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline_alarms import tell
 from pipeline_tasks import RETRIES, pipeline_task
-
-
-def _check(now: str) -> dict:
-    from batch_prediction_pipeline.monitoring import watch
-
-    return watch.check(now=now)
-
-
-def _record(due: list, now: str) -> dict:
-    from batch_prediction_pipeline.monitoring import watch
-
-    return watch.told(due=due, now=now)
 
 
 @dag(
@@ -41,18 +30,21 @@ def ml_pipeline_watch() -> None:
     """Look, tell, and remember what was told; what could not be sent is tried again."""
 
     @task(task_id="tell", execution_timeout=timedelta(minutes=5))
-    def send(checked: dict) -> list:
-        if not checked["due"]:
-            raise AirflowSkipException("there is nothing to tell")
-        tell([each["text"] for each in checked["due"]])
-        return checked["due"]
+    def send(due: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not due:
+            raise AirflowSkipException("there is nothing to send")
+        tell([each["text"] for each in due])
+        return due
 
     # The present time as Airflow counts it: the tasks below the DAG do not read the clock.
     now = "{{ dag_run.run_after.strftime('%Y-%m-%d %H:%M') }}"
     limit = timedelta(minutes=10)
-    check = pipeline_task("batch-prediction-pipeline", _check, task_id="check", limit=limit)
-    record = pipeline_task("batch-prediction-pipeline", _record, task_id="record", limit=limit)
-    record(send(check(now=now)), now=now)
+    watch = "batch_prediction_pipeline.monitoring.watch"
+    check = pipeline_task("check", "batch-prediction-pipeline", f"{watch}:check", {"now": now}, limit=limit)
+    # Airflow replaces it by the value.
+    due: Any = check["due"]
+    sent = send(due)
+    pipeline_task("record", "batch-prediction-pipeline", f"{watch}:told", {"due": sent, "now": now}, limit=limit)
 
 
 ml_pipeline_watch()

@@ -7,7 +7,6 @@ pages and logs. ``.airflowignore`` keeps this file from being read as a DAG.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 CONNECTION = "ml_pipeline_alarms"
 TITLE = "Energy forecasts"
@@ -42,7 +41,8 @@ def _address() -> str | None:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        connection: Any = Connection.get(CONNECTION)
+        connection = Connection.get(CONNECTION)
     except AirflowNotFoundException:
         return None
-    return connection.password
+    password: str | None = connection.password
+    return password

@@ -1,17 +1,20 @@
 """What the DAGs share: tasks that run in an environment of the deployed wheels, and when those are tried again.
 
-The DAG folder is on Airflow's path, so a DAG file imports this; only a task's own function is shipped to the other
-environment, and it uses nothing from here. ``.airflowignore`` keeps this file from being read as a DAG.
+The DAG folder is on Airflow's path, so a DAG file imports this; only the function ``call`` is shipped to the other
+environment. ``.airflowignore`` keeps this file from being read as a DAG.
 """
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Context, RetryDecision, RetryPolicy, task
+from airflow.sdk import Context, RetryDecision, RetryPolicy, TriggerRule, task
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
+from ml_pipeline_steps import call
 
 ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
 
@@ -52,24 +55,45 @@ def _is_raised_inside(exception: BaseException) -> bool:
     return str(exception).startswith(RAISED_INSIDE)
 
 
-def pipeline_task(distribution: str, function: Callable[..., Any], *, limit: timedelta, **options: Any) -> Any:
-    """Make ``function`` a task that runs in the environment of ``distribution`` at the deployed version.
+def pipeline_task(
+    name: str,
+    distribution: str,
+    function: str,
+    arguments: Mapping[str, object],
+    *,
+    limit: timedelta,
+    rule: TriggerRule = TriggerRule.ALL_SUCCESS,
+) -> PlainXComArg:
+    """Make a task that calls ``function`` in an environment of ``distribution`` at the deployed version.
 
-    Called as a function, not as a decorator: Airflow ships the function's source to the other environment and strips
-    only its own decorators from it.
+    Args:
+        name: The task's id.
+        distribution: The wheel that the environment has, with all that it needs.
+        function: ``module:name``.
+        arguments: Keyword arguments of the function: plain values, templates, or results of other tasks.
+        limit: A task that runs longer fails.
+        rule: When the task runs, by the states of those before it.
+
+    Returns:
+        The result of the task.
     """
     decorate = task.virtualenv(
+        task_id=name,
         requirements=[f"{distribution}=={{{{ var.value.ml_pipeline_version }}}}"],
         # Every other package as locked. The lock's digest is the Variable python_virtualenv_operator_cache_key, so that
         # an environment is made anew when the version or the lock changes.
         pip_install_options=["--constraint", str(ROOT / "deployed" / "constraints.txt")],
-        venv_cache_path=ROOT / "task-environments",
+        venv_cache_path=str(ROOT / "task-environments"),
         system_site_packages=False,
         expect_airflow=False,
         execution_timeout=limit,
-        **options,
+        trigger_rule=rule,
     )
-    return decorate(function)
+    # Called as a function, not as a decorator: Airflow ships the function's source to the other environment and strips
+    # only its own decorators from it.
+    result = decorate(call)(function=function, arguments=dict(arguments))
+    assert isinstance(result, PlainXComArg)  # noqa: S101 - what a decorated function gives
+    return result
 
 
 RETRIES: dict[str, Any] = {

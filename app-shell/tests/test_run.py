@@ -1,49 +1,60 @@
 """`energy run`: the DAG's steps without the DAG."""
 
 import ast
+import inspect
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from app_shell import ml_pipeline_steps
+from app_shell.commands import app
+from app_shell.ml_pipeline_steps import STEPS, TUNE, VARIABLES, Result, Variable
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DAG = REPOSITORY / "airflow" / "dags" / "ml_pipeline_dag.py"
-STEPS = REPOSITORY / "app-shell" / "src" / "app_shell" / "steps.py"
-ORCHESTRATION = {"settings", "dag_run_id"}
+
+def test_every_step_calls_a_function_that_takes_its_arguments_and_the_settings() -> None:
+    for step in STEPS:
+        module, name = step.function.split(":")
+        parameters = inspect.signature(getattr(import_module(module), name)).parameters
+        assert {*step.arguments, "settings"} <= set(parameters), step.name
+        needed = {each.name for each in parameters.values() if each.default is each.empty}
+        assert needed <= set(step.arguments), step.name
+        assert module.split(".")[0] == step.distribution.replace("-", "_")
 
 
-def calls(path: Path) -> dict[str, list[tuple[str, dict[str, str]]]]:
-    """Which functions each step of a file calls, and with what, read off its source."""
-    steps = {}
-    for function in ast.parse(path.read_text()).body:
-        if isinstance(function, ast.FunctionDef):
-            modules = {
-                alias.name: node.module
-                for node in function.body
-                if isinstance(node, ast.ImportFrom)
-                for alias in node.names
-            }
-            steps[function.name.strip("_")] = [
-                (f"{modules[root]}.{ast.unparse(node.func)}", arguments_of(node))
-                for node in ast.walk(function)
-                if isinstance(node, ast.Call) and (root := ast.unparse(node.func).split(".")[0]) in modules
-            ]
-    return {name: [call for call in found if call[1]] for name, found in steps.items() if found}
+def test_every_step_takes_results_of_earlier_steps_that_have_them(energy: Any, source: str) -> None:
+    results = json.loads(energy("run", "--url", source, "--delay", "1", "--export", "16", "--json").stdout)
+    # A search would take a minute; its function says what it returns.
+    results["run_hyperparameter_tuning"] = {"sweep_id": "as documented"}
+    for place, step in enumerate(STEPS):
+        for taken in [*step.arguments.values(), TUNE]:
+            if isinstance(taken, Result) and taken is not TUNE:
+                assert taken.step in [earlier.name for earlier in STEPS[:place]]
+                assert taken.key in results[taken.step]
+    assert isinstance(results[TUNE.step][TUNE.key], bool)
 
 
-def arguments_of(call: ast.Call) -> dict[str, str]:
-    arguments = {str(each.arg): ast.unparse(each.value) for each in call.keywords}
-    return {name: value for name, value in arguments.items() if name not in ORCHESTRATION}
+def test_every_variable_is_an_argument_and_an_option_of_the_command() -> None:
+    taken = {each.name for step in STEPS for each in step.arguments.values() if isinstance(each, Variable)}
+    assert taken == set(VARIABLES)
+    options = {each.name for each in get_command(app).commands["run"].params}
+    others = {"days_delay": "delay", "days_export": "export", "should_run_hyperparameter_tuning": "tune"}
+    assert {others.get(name, name) for name in VARIABLES} <= options
 
 
-def test_the_shell_calls_what_the_dag_calls_with_the_same_arguments() -> None:
-    of_dag = {name: found for name, found in calls(DAG).items() if name in calls(STEPS)}
-    assert calls(STEPS) == of_dag
-    assert len(of_dag) == 7
+def test_the_module_of_the_steps_needs_the_standard_library_alone() -> None:
+    imported = {
+        node.module.split(".")[0]
+        for node in ast.walk(ast.parse(inspect.getsource(ml_pipeline_steps)))
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
+    assert imported <= set(sys.stdlib_module_names)
 
 
 def test_a_run_says_each_step_and_what_came_of_it(first: tuple[Any, str]) -> None:

@@ -9,7 +9,7 @@ from airflow.sdk import dag, task
 ROOT = Path(os.environ.get("ML_PIPELINE_ROOT_DIR", ".energy")).absolute()
 
 
-def _nothing(before: dict) -> dict:
+def _nothing(before: dict[str, int]) -> dict[str, int]:
     return {"before": len(before)}
 
 
@@ -25,7 +25,7 @@ def empty_pipeline() -> None:
         task.virtualenv(
             task_id=f"task_{number}",
             requirements=[],
-            venv_cache_path=ROOT / "task-environments",
+            venv_cache_path=str(ROOT / "task-environments"),
             system_site_packages=False,
             expect_airflow=False,
         )(_nothing)({})

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from feature_pipeline import feature_view
+from forecast_core.alarms import CHECKS, OVERALL, Alarms
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
@@ -103,3 +104,31 @@ def test_an_end_that_cannot_be_is_refused(ingest: Ingest, settings: Settings, en
     ingest(Window(at(1), at(2)), at(10))
     with pytest.raises(InvalidArgument):
         feature_view.create(1, "2023-02-01 00:00", end, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "alarm", "run_kind", "tunes"),
+    [
+        ("False", False, "scheduled", False),
+        ("False", True, "scheduled", True),
+        (False, True, "manual", True),
+        ("False", True, "backfill", False),
+        (True, False, "backfill", True),
+        (" yes ", False, "scheduled", True),
+    ],
+)
+def test_a_run_tunes_if_it_is_asked_to_or_an_alarm_asks_but_for_no_alarm_in_a_backfill(
+    ingest: Ingest, settings: Settings, asked: bool | str, alarm: bool, run_kind: str, tunes: bool
+) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    level = "tune" if alarm else "ok"
+    row = (at(9, 23), 1, "monitoring", "skill", OVERALL, level, 1.6, 1.0, "as a test wants it")
+    Alarms(settings).write(pl.DataFrame([row], schema=CHECKS, orient="row"))
+    created = feature_view.create(1, tune=asked, run_kind=run_kind, settings=settings)
+    assert (created["tuning_is_due"], created["tune"]) == (alarm, tunes)
+
+
+def test_a_word_that_is_neither_yes_nor_no_is_refused(ingest: Ingest, settings: Settings) -> None:
+    ingest(Window(at(1), at(2)), at(10))
+    with pytest.raises(InvalidArgument, match="tune must be True or False, not 'perhaps'"):
+        feature_view.create(1, tune="perhaps", settings=settings)

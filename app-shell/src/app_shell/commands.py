@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from app_shell.ml_pipeline_steps import VARIABLES
 from app_shell.program import WRONG, AsJson, Commands, from_environment, log_to_stderr, read_settings, shell_of
 
 app = typer.Typer(
@@ -25,18 +26,22 @@ def run(
     ] = None,
     url: Annotated[
         str, typer.Option(help="Source: demo://denmark, a .csv or .parquet file, or https://…/dataset/NAME.")
-    ] = "demo://denmark",
-    delay: Annotated[int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")] = 15,
-    export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = 30,
+    ] = VARIABLES["url"],
+    delay: Annotated[int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")] = int(
+        VARIABLES["days_delay"]
+    ),
+    export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = int(
+        VARIABLES["days_export"]
+    ),
     feature_group_version: Annotated[
         int, typer.Option(metavar="N", help="Another number starts the tables afresh.")
-    ] = 1,
+    ] = int(VARIABLES["feature_group_version"]),
     forecast_from: Annotated[
         str,
         typer.Option(
             metavar="WHERE", help="last_observation: the hours after the data; reference_time: those to come."
         ),
-    ] = "last_observation",
+    ] = VARIABLES["forecast_from"],
     retrain: Annotated[
         str | None,
         typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
@@ -54,15 +59,18 @@ def run(
     shell, settings = shell_of(context), read_settings()
     at = floor_hour(shell.now) if reference is None else moment("reference", reference)
     request = running.Request(
-        reference=at,
-        days_delay=delay,
-        days_export=export,
-        url=url,
-        feature_group_version=feature_group_version,
-        forecast_from=forecast_from,
-        retrain=retrain,
-        tune=tune,
-        alarms_tune=reference is None,
+        reference_datetime=at,
+        # A time that is given is a past one, as in a backfill.
+        kind="manual" if reference is None else "backfill",
+        variables={
+            "days_delay": delay,
+            "days_export": export,
+            "url": url,
+            "feature_group_version": feature_group_version,
+            "should_run_hyperparameter_tuning": tune,
+            "forecast_from": forecast_from,
+            "retrain": retrain or "",
+        },
     )
     shell.show(running.run(request, settings, running.progress()), running.summary)
 

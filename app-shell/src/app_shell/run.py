@@ -1,79 +1,68 @@
-"""One run of the seven steps without an orchestrator: in the DAG's order, each given the versions of those before."""
+"""One run of the steps without an orchestrator: in the DAG's order, each given the versions of those before."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from app_shell import steps
-from app_shell.steps import Result
+from app_shell.ml_pipeline_steps import STEPS, TUNE, Constant, Result, Run, Source, Variable, call
 from forecast_core.contracts.settings import Settings
+
+Returned = dict[str, Any]
+"""Plain JSON, as every step returns it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked for; the DAG takes the same from its Variables and its logical date."""
+    """What a run is asked for; the DAG takes the same from its Variables and its logical date.
 
-    reference: datetime
-    days_delay: int
-    days_export: int
-    url: str
-    feature_group_version: int
-    forecast_from: str
-    retrain: str | None
-    tune: bool
-    alarms_tune: bool
-    """Whether an alarm has it tune, too: an alarm is about now, so not in a run of a past hour."""
+    ``variables`` has a value for each of ``ml_pipeline_steps.VARIABLES``.
+    """
+
+    reference_datetime: datetime
+    kind: Literal["manual", "backfill"]
+    variables: Mapping[str, str | int | bool]
+
+    def argument(self, source: Source, results: Mapping[str, Returned]) -> Any:
+        """Return the value of an argument of a step, given the results of the steps before it."""
+        match source:
+            case Constant(value):
+                return value
+            case Variable(name):
+                return self.variables[name]
+            case Run(fact):
+                return {"reference_datetime": self.reference_datetime, "kind": self.kind, "id": None}[fact]
+            case Result(step, key):
+                return results[step][key]
 
 
-def run(request: Request, settings: Settings, step: Callable[[str], Any]) -> dict[str, Result]:
-    """Run the steps; return the result of each by the name of its task in the DAG.
+def run(
+    request: Request, settings: Settings, progress: Callable[[str], AbstractContextManager[None]]
+) -> dict[str, Returned]:
+    """Run the steps; return the result of each by its name.
 
     Args:
         request: What to run.
         settings: Where things are.
-        step: Gives a context in which a step of that name runs.
+        progress: Returns a context in which the step of that name runs.
     """
-    with step("run_feature_pipeline"):
-        features = steps.run_feature_pipeline(
-            request.reference,
-            request.days_delay,
-            request.days_export,
-            request.url,
-            request.feature_group_version,
-            settings,
-        )
-    with step("create_feature_view"):
-        view = steps.create_feature_view(features, settings)
-    tuned: dict[str, Result] = {}
-    if request.tune or (request.alarms_tune and view["tuning_is_due"]):
-        with step("run_hyperparameter_tuning"):
-            tuned["run_hyperparameter_tuning"] = steps.run_hyperparameter_tuning(view, request.forecast_from, settings)
-        with step("upload_best_config"):
-            tuned["upload_best_config"] = steps.upload_best_config(tuned["run_hyperparameter_tuning"], settings)
-    with step("train_from_best_config"):
-        model = steps.train_from_best_config(view, request.forecast_from, request.retrain, settings)
-    with step("compute_monitoring"):
-        monitoring = steps.compute_monitoring(features, view, settings)
-    with step("batch_predict"):
-        forecasts = steps.batch_predict(features, view, model, request.forecast_from, settings)
-    return {
-        "run_feature_pipeline": features,
-        "create_feature_view": view,
-        **tuned,
-        "train_from_best_config": model,
-        "compute_monitoring": monitoring,
-        "batch_predict": forecasts,
-    }
+    results: dict[str, Returned] = {}
+    for step in STEPS:
+        if step.tunes and not request.argument(TUNE, results):
+            continue
+        arguments = {name: request.argument(source, results) for name, source in step.arguments.items()}
+        with progress(step.name):
+            results[step.name] = call(step.function, {**arguments, "settings": settings})
+    return results
 
 
-def progress() -> Callable[[str], Any]:
+def progress() -> Callable[[str], AbstractContextManager[None]]:
     """Return a context for steps that shows on stderr which one runs, and a line with its seconds when it is done."""
     console = Console(stderr=True, highlight=False)
 
@@ -87,7 +76,7 @@ def progress() -> Callable[[str], Any]:
     return step
 
 
-def summary(results: dict[str, Result]) -> Group:
+def summary(results: dict[str, Returned]) -> Group:
     """Return what came of a run: ingest, model and its skill, forecasts."""
     features, view, model, forecasts = (
         results[name]
@@ -109,7 +98,7 @@ def summary(results: dict[str, Result]) -> Group:
     return Group("", facts)
 
 
-def _ingested(features: Result) -> str:
+def _ingested(features: Returned) -> str:
     window = f"{features['export_datetime_utc_start']} to {features['export_datetime_utc_end']} UTC"
     counts = f"{features['new']:,} new, {features['revised']:,} revised, {features['missing_hours']:,} missing"
     return (
@@ -117,7 +106,7 @@ def _ingested(features: Result) -> str:
     )
 
 
-def _model(view: Result, model: Result) -> str:
+def _model(view: Returned, model: Returned) -> str:
     trained_on = f"training dataset {view['training_dataset_version']} of feature view {view['feature_view_version']}"
     facts = f"version {model['model_version']} on {trained_on}, configuration: {model['config_source']}"
     metrics = model["metrics"]
@@ -126,7 +115,7 @@ def _model(view: Result, model: Result) -> str:
     return f"{facts}; WAPE {metrics['wape']:.4f}, seasonal naive {metrics['naive_wape']:.4f}"
 
 
-def _monitored(monitoring: Result) -> str:
+def _monitored(monitoring: Returned) -> str:
     if not monitoring["scored"]:
         return str(monitoring["note"])
     return f"{monitoring['scored']:,} forecast hours against what was observed since"

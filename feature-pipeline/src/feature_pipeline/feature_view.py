@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from forecast_core.alarms import tuning_is_due
+from forecast_core.contracts.arguments import yes_or_no
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
@@ -16,6 +18,8 @@ def create(
     *,
     dataset: str | None = None,
     reference_datetime: datetime | str | None = None,
+    tune: bool | str = False,
+    run_kind: str = "manual",
     settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Return the versions of a feature group's feature view and of the training dataset that it gives for a window.
@@ -29,18 +33,24 @@ def create(
         end_datetime: The hour after the last of the window.
         dataset: Name of the source's dataset, as ``pipeline.run`` returned it.
         reference_datetime: The training dataset is as known at this time.
+        tune: Whether somebody asks this run to tune.
+        run_kind: ``backfill`` if the run is of a past hour. An alarm does not make such a run tune: an alarm is about
+            now, so the forecasts of the backfill would depend on the order of its runs.
         settings: Where the store is; default from the environment.
 
     Returns:
-        Plain JSON; times are text in UTC.
+        Plain JSON; times are text in UTC. ``tuning_is_due``: whether an alarm began to ask for tuning since the run
+        before. ``tune``: whether this run is to tune.
 
     Raises:
-        InvalidArgument: If a time cannot be read, is not a full hour, or the window is empty.
+        InvalidArgument: If a time cannot be read, is not a full hour, or the window is empty, or ``tune`` is neither
+            True nor False.
         NotFoundError: If there is no such feature group, or no ingest to take the window from.
         WindowError: If nothing was known of the window at the reference time.
         StorageError: If the store cannot be read or written now.
     """
     settings = settings or Settings()
+    asked = yes_or_no("tune", tune)
     run = resolve_run(
         settings,
         feature_group_version=feature_group_version,
@@ -54,6 +64,7 @@ def create(
     training = store.create_training_dataset(
         feature_view_version=view, window=run.window, known_at=run.reference_datetime
     )
+    due = tuning_is_due(settings, feature_view_version=view, reference_datetime=run.reference_datetime)
     return {
         "feature_view_version": view,
         "training_dataset_version": training.version,
@@ -65,4 +76,6 @@ def create(
         "start_datetime": run.window.start.strftime(DATETIME_FORMAT),
         "end_datetime": run.window.end.strftime(DATETIME_FORMAT),
         "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
+        "tuning_is_due": due,
+        "tune": asked or (due and run_kind != "backfill"),
     }

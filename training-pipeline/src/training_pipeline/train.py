@@ -51,7 +51,7 @@ def from_best_config(
         reference_datetime: Promotions and best configurations of later reference times are not used; default when the
             training dataset became known.
         retrain: When to train: ``every_run``, ``every N hours`` or ``on_alarm``; otherwise the newest model of the
-            champion's recipe is returned; default ``settings.retrain``.
+            champion's recipe is returned; None or an empty text means ``settings.retrain``.
         dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
         forecast_from: ``last_observation``: the first hour to forecast follows the training window;
             ``reference_time``: it is the reference time, however late the observations are.
@@ -77,7 +77,7 @@ def from_best_config(
         reference_datetime=reference_datetime,
         forecast_from=forecast_from,
     )
-    policy = retraining.policy(settings.retrain if retrain is None else retrain)
+    policy = retraining.policy(retrain or settings.retrain)
     verdict = champion.decide(settings, run)
     logger.info("configuration: %s; %s", verdict.choice.source, verdict.facts["reason"])
     kept, reason = retraining.kept(settings, run, verdict.choice, policy)

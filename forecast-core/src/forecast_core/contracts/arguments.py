@@ -11,6 +11,10 @@ FORECAST_FROM: Final = ("last_observation", "reference_time")
 """Where forecasts begin: at the hour after the observations' window, or at the reference time."""
 
 
+_YES: Final = ("true", "yes", "1")
+_NO: Final = ("false", "no", "0", "")
+
+
 def whole_number(name: str, value: int | str, *, least: int) -> int:
     """Return ``value``, a whole number or its digits, as an int.
 
@@ -28,6 +32,21 @@ def whole_number(name: str, value: int | str, *, least: int) -> int:
     if int(text) < least:
         raise InvalidArgument(f"{name} must be at least {least}, not {text}", argument=name, value=value)
     return int(text)
+
+
+def yes_or_no(name: str, value: bool | str) -> bool:
+    """Return ``value``, a bool or a word for one, as a bool.
+
+    >>> yes_or_no("tune", " True "), yes_or_no("tune", "no"), yes_or_no("tune", "")
+    (True, False, False)
+
+    Raises:
+        InvalidArgument: If it is another word.
+    """
+    word = str(value).strip().lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    raise InvalidArgument(f"{name} must be True or False, not {value!r}", argument=name, value=value)
 
 
 def moment(name: str, value: datetime | str | None) -> datetime:

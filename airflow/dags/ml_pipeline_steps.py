@@ -1,0 +1,1 @@
+../../app-shell/src/app_shell/ml_pipeline_steps.py
