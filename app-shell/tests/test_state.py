@@ -12,6 +12,10 @@ from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
 
+from forecast_core import tracking
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT
+
 REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 
 
@@ -153,3 +157,13 @@ def test_what_cannot_be_promoted_or_rolled_back_says_why(energy: Any, empty: Any
     assert "there is no model version 9; registered: 1" in energy("promote", "9", code=1).stderr
     assert "the shipped default" in energy("rollback", code=1).stderr
     assert "`energy run` trains one" in empty("models").stdout
+
+
+def test_status_shows_the_model_that_forecasts_now_and_not_that_of_a_backfill_or_another_view(energy_copy: Any) -> None:
+    settings = Settings(root_dir=Path(energy_copy.variables["ML_PIPELINE_ROOT_DIR"]))
+    for reference, view in ((REFERENCE - timedelta(days=3), "1"), (REFERENCE + timedelta(minutes=5), "2")):
+        tags = {"reference_datetime": f"{reference:{DATETIME_FORMAT}}", "feature_view_version": view}
+        run_id = tracking.start_run(settings, name="train", tags=tags)
+        tracking.register_model(settings, run_id=run_id, source=settings.artifacts, tags=tags)
+    model = json.loads(energy_copy("status", "--json").stdout)["model"]
+    assert (model["version"], model["versions"]) == (1, 3)

@@ -72,6 +72,9 @@ def test_after_maintenance_every_table_has_few_files_and_the_same_rows(store: Fe
     assert report["observations/demo/v1"]["files_before"] == len(list(observation_files(tmp_path))) - 4
     run(store, 8)
     assert store.newest_training_dataset().version == 9
+    run(store, -1)
+    assert store.training_dataset(10).known_at < store.newest_training_dataset().known_at
+    assert store.newest_training_dataset().version == 9
 
 
 def test_files_of_many_rows_have_one_block_each_and_are_left_alone_when_others_come(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,7 @@ def test_creation_that_was_killed_half_way_is_done_again(tmp_path: Path) -> None
     settings = Settings(root_dir=tmp_path)
     code = f"""
 from pathlib import Path
+from typing import Any
 from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 tracking.create(Settings(root_dir=Path({str(tmp_path)!r})))
@@ -175,3 +177,24 @@ def test_writing_turns_usage_statistics_off(settings: Settings) -> None:
 
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert is_telemetry_disabled()
+
+
+def test_the_newest_model_is_that_of_the_latest_reference_time_and_not_of_a_backfill(
+    settings: Settings, tmp_path: Path
+) -> None:
+    facts = [("2023-01-20 05:00", "1"), ("2023-01-20 06:00", "1"), ("2023-01-20 05:00", "2"), ("2023-01-19 05:00", "1")]
+    for number, (reference, view) in enumerate(facts):
+        _register(settings, tmp_path / str(number), reference_datetime=reference, feature_view_version=view, fh="24")
+
+    def newest(**more: Any) -> int | None:
+        found = tracking.newest_model(settings, **more)
+        return None if found is None else found.version
+
+    assert newest() == newest(feature_view_version=1) == newest(fh=24) == 2
+    assert newest(feature_view_version=2) == 3
+    assert newest(feature_view_version=1, reference_datetime=AT.replace(hour=5, minute=30)) == 1
+    assert newest(fh=12) is None
+    _register(settings, tmp_path / "tie", reference_datetime="2023-01-20 06:00", feature_view_version="1")
+    assert newest() == 5
+    client(settings).delete_model_version(tracking.MODEL, "5")
+    assert newest() == 2

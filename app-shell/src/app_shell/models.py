@@ -22,8 +22,9 @@ def overview(settings: Settings, *, last: int) -> dict[str, Any]:
     """
     versions = tracking.find_model_versions(settings)
     shown = [_version(each) for each in reversed(versions[-last:])]
-    view = shown[0]["feature_view_version"] if shown else None
-    champion = promotion.promotions(view, settings=settings) if shown else {"champion": None, "decisions": []}
+    newest = tracking.newest_model(settings)
+    view = None if newest is None else newest.tags["feature_view_version"]
+    champion = {"champion": None, "decisions": []} if view is None else promotion.promotions(view, settings=settings)
     return {"count": len(versions), "versions": shown, **champion}
 
 

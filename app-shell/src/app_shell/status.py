@@ -29,12 +29,13 @@ def state(settings: Settings, now: datetime) -> dict[str, Any]:
         StorageError: If the stores cannot be read now.
         TrackingError: If the tracking database cannot be read now.
     """
+    last_run = _last_run(settings, now)
     return {
         "at": now.strftime(DATETIME_FORMAT),
         "root": str(settings.root),
         "data": _data(settings, now),
-        "last_run": _last_run(settings, now),
-        "model": _model(settings),
+        "last_run": last_run,
+        "model": _model(settings, now, None if last_run is None else last_run["feature_view_version"]),
         "quarantine": _quarantine(settings),
         "open_alarms": _alarms(settings, now),
         "processes": stack.processes(settings),
@@ -83,11 +84,12 @@ def _last_run(settings: Settings, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def _model(settings: Settings) -> dict[str, Any] | None:
-    versions = tracking.find_model_versions(settings)
-    if not versions:
+def _model(settings: Settings, now: datetime, feature_view_version: int | None) -> dict[str, Any] | None:
+    """Return the model that forecasts now: of the feature view of the last run, the latest by reference time."""
+    newest = tracking.newest_model(settings, feature_view_version=feature_view_version, reference_datetime=now)
+    if newest is None:
         return None
-    newest = versions[-1]
+    versions = tracking.find_model_versions(settings)
     metrics = json.loads(newest.tags.get("metrics", "{}"))
     return {
         "version": newest.version,

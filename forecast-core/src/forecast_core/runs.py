@@ -257,12 +257,10 @@ def _ingest(
 
 def _model(settings: Settings, version: int | None, feature_view_version: int | None) -> ModelVersion:
     if version is None:
-        wanted = {} if feature_view_version is None else {"feature_view_version": str(feature_view_version)}
-        models = tracking.find_model_versions(settings, wanted)
-        if not models:
+        newest = tracking.newest_model(settings, feature_view_version=feature_view_version)
+        if newest is None:
             raise NotFoundError("there is no model yet: run training_pipeline.train.from_best_config first")
-        # After a backfill the highest version is that of a past hour.
-        return max(models, key=lambda each: (each.tags.get("reference_datetime", ""), each.version))
+        return newest
     model = tracking.model_version(settings, version)
     trained_with = int(model.tags["feature_view_version"])
     if feature_view_version not in (None, trained_with):

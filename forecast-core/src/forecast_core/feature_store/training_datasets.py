@@ -114,7 +114,9 @@ def get(table: Table, version: int) -> TrainingDataset:
 
 
 def newest(table: Table, *, feature_view_version: int | None = None) -> TrainingDataset:
-    """Return the facts of the highest version, of one feature view if it is given.
+    """Return the facts of the dataset of the latest reference time, the highest version among several.
+
+    The highest version of all may be that of a past hour, created by a backfill.
 
     Raises:
         NotFoundError: If there is none.
@@ -125,7 +127,7 @@ def newest(table: Table, *, feature_view_version: int | None = None) -> Training
     if stored.is_empty():
         of_view = "" if feature_view_version is None else f" of feature view {feature_view_version}"
         raise NotFoundError(f"there is no training dataset{of_view} yet: create one with feature_view.create")
-    return _from_row(stored.sort("version").tail(1))
+    return _from_row(stored.sort("known_at", "version").tail(1))
 
 
 def write_file(frame: pl.DataFrame, uri: str, storage_options: Mapping[str, str] | None) -> None:

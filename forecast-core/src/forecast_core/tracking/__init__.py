@@ -16,6 +16,7 @@ from forecast_core.tracking.models import (
     download_model,
     find_model_versions,
     model_version,
+    newest_model,
     register_model,
 )
 from forecast_core.tracking.promotions import (
@@ -48,6 +49,7 @@ __all__ = [
     "model_version",
     "name_champion",
     "named_champion",
+    "newest_model",
     "promote",
     "promotions",
     "record_promotion",

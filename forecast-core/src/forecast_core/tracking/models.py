@@ -3,20 +3,24 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.tracking.creation import client
 from forecast_core.tracking.database import MODEL, reading, writing
 from forecast_core.tracking.locks import lock
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 _NAMED_VERSIONS: Final = 20
+_DELETED: Final = "Deleted_Internal"
+"""MLflow's stage of a deleted version, which stays in the table."""
 _REGISTRATION_WAIT: Final = 60.0
 
 
@@ -59,6 +63,61 @@ def model_version(settings: Settings, version: int) -> ModelVersion:
     raise NotFoundError(f"there is no model version {version}; registered: {listed}{older}", version=version)
 
 
+def newest_model(
+    settings: Settings,
+    *,
+    feature_view_version: int | None = None,
+    fh: int | None = None,
+    config: str | None = None,
+    reference_datetime: datetime | None = None,
+) -> ModelVersion | None:
+    """Return the model of the latest reference time, the highest version among several; None if there is none.
+
+    The highest version of all may be that of a past hour, trained by a backfill.
+
+    Args:
+        settings: Where the database is.
+        feature_view_version: Only models of this feature view.
+        fh: Only models that forecast so many hours.
+        config: Only models of this configuration, as JSON with sorted keys.
+        reference_datetime: Only models of this reference time or an earlier one.
+
+    Raises:
+        TrackingError: If the database is locked or does not answer.
+    """
+    from sqlalchemy import and_, column, func, select, table
+
+    wanted = {"feature_view_version": feature_view_version, "fh": fh, "config": config}
+    tags = {name: str(value) for name, value in wanted.items() if value is not None}
+    versions = table("model_versions", *map(column, ("name", "version", "current_stage")))
+    carried = table("model_version_tags", *map(column, ("name", "version", "key", "value"))).alias("reference")
+    is_reference = and_(
+        carried.c.name == versions.c.name,
+        carried.c.version == versions.c.version,
+        carried.c.key == "reference_datetime",
+    )
+    # Texts of DATETIME_FORMAT sort by time. A version without the tag sorts first.
+    reference = func.coalesce(carried.c.value, "")
+    query = select(versions.c.version).select_from(versions.outerjoin(carried, is_reference))
+    query = query.where(versions.c.name == MODEL, versions.c.current_stage.is_distinct_from(_DELETED))
+    query = query.where(*(versions.c.version.in_(_carrying(name, value)) for name, value in tags.items()))
+    if reference_datetime is not None:
+        query = query.where(reference <= as_utc(reference_datetime).strftime(DATETIME_FORMAT))
+    with reading(settings) as connection:
+        if connection is None:
+            return None
+        version = connection.scalar(query.order_by(reference.desc(), versions.c.version.desc()).limit(1))
+        return None if version is None else _select(connection, {}, version)[0]
+
+
+def _carrying(key: str, value: str) -> "Select[Any]":
+    """Select the versions that carry a tag."""
+    from sqlalchemy import column, select, table
+
+    carried = table("model_version_tags", *map(column, ("name", "version", "key", "value")))
+    return select(carried.c.version).where(carried.c.name == MODEL, carried.c.key == key, carried.c.value == value)
+
+
 def _select(
     connection: "Connection", tags: Mapping[str, str], version: int | None = None, *, first: int = 1
 ) -> list[ModelVersion]:
@@ -68,13 +127,10 @@ def _select(
     versions = table("model_versions", *map(column, ("name", "version", "run_id", "source", "current_stage")))
     carried = table("model_version_tags", *map(column, ("name", "version", "key", "value")))
     query = select(versions).where(versions.c.name == MODEL, versions.c.version >= first).order_by(versions.c.version)
-    # A deleted version stays in the table, in a stage of its own.
-    query = query.where(versions.c.current_stage.is_distinct_from("Deleted_Internal"))
+    query = query.where(versions.c.current_stage.is_distinct_from(_DELETED))
     if version is not None:
         query = query.where(versions.c.version == version)
-    for key, value in tags.items():
-        has = select(carried.c.version).where(carried.c.name == MODEL, carried.c.key == key, carried.c.value == value)
-        query = query.where(versions.c.version.in_(has))
+    query = query.where(*(versions.c.version.in_(_carrying(key, value)) for key, value in tags.items()))
     found = connection.execute(query).all()
     pairs = select(carried).where(carried.c.name == MODEL, carried.c.version.in_([row.version for row in found]))
     by_version: dict[int, dict[str, str]] = {}
