@@ -4,6 +4,7 @@ import doctest
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -14,13 +15,13 @@ import load_forecaster
 from feature_pipeline import demo
 from forecast_core.contracts.errors import InvalidArgument, ValidationError
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
-from load_forecaster import ForecasterConfig, naive, seasonal
+from load_forecaster import Forecaster, ForecasterConfig, naive, seasonal
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=20, learning_rate=0.2)
 
 
-def history(*, end=END, days=20, series=8):
+def history(*, end: datetime = END, days: int = 20, series: int = 8) -> pl.DataFrame:
     """The first ``series`` series of the demo source, ``days`` days to ``end``."""
     rows = demo.observations(end - timedelta(days=days), end, known_at=end)
     keys = rows.select(SERIES).unique(maintain_order=True).head(series)
@@ -28,16 +29,18 @@ def history(*, end=END, days=20, series=8):
 
 
 @pytest.fixture(scope="module")
-def data():
+def data() -> pl.DataFrame:
     return history()
 
 
 @pytest.fixture(scope="module")
-def model(data):
+def model(data: pl.DataFrame) -> Forecaster:
     return load_forecaster.fit(data, end=END, fh=24, config=QUICK, threads=2)
 
 
-def test_every_series_gets_every_hour_of_the_horizon_with_ordered_quantiles(model, data):
+def test_every_series_gets_every_hour_of_the_horizon_with_ordered_quantiles(
+    model: Forecaster, data: pl.DataFrame
+) -> None:
     forecast = model.predict(data, end=END)
     assert forecast.schema == PREDICTIONS
     hours = pl.datetime_range(END, END + timedelta(hours=23), "1h", time_unit="us", eager=True).alias("datetime_utc")
@@ -51,23 +54,23 @@ def test_every_series_gets_every_hour_of_the_horizon_with_ordered_quantiles(mode
     assert forecast["quality"].unique().to_list() == ["model"]
 
 
-def test_fitting_and_predicting_again_gives_the_same_to_the_last_bit(model, data):
+def test_fitting_and_predicting_again_gives_the_same_to_the_last_bit(model: Forecaster, data: pl.DataFrame) -> None:
     again = load_forecaster.fit(data, end=END, fh=24, config=QUICK, threads=2)
     assert_frame_equal(again.predict(data, end=END), model.predict(data, end=END), check_exact=True)
 
 
-def test_the_number_of_threads_changes_nothing(model, data):
+def test_the_number_of_threads_changes_nothing(model: Forecaster, data: pl.DataFrame) -> None:
     one = load_forecaster.fit(data, end=END, fh=24, config=QUICK, threads=1)
     assert_frame_equal(one.predict(data, end=END), model.predict(data, end=END), check_exact=True)
 
 
-def test_the_order_of_rows_and_columns_changes_nothing(model, data):
+def test_the_order_of_rows_and_columns_changes_nothing(model: Forecaster, data: pl.DataFrame) -> None:
     shuffled = data.sample(fraction=1.0, shuffle=True, seed=7).select(reversed(OBSERVATIONS.names()))
     again = load_forecaster.fit(shuffled, end=END, fh=24, config=QUICK, threads=2)
     assert_frame_equal(again.predict(shuffled, end=END), model.predict(data, end=END), check_exact=True)
 
 
-def test_nothing_at_or_after_the_end_is_looked_at(model, data):
+def test_nothing_at_or_after_the_end_is_looked_at(model: Forecaster, data: pl.DataFrame) -> None:
     future = data.with_columns(pl.col("datetime_utc") + timedelta(days=20), energy_consumption=pl.lit(9e9))
     newcomer = future.with_columns(consumer_type=pl.lit("new"))
     with_future = pl.concat([data, future, newcomer])
@@ -84,7 +87,7 @@ def test_nothing_at_or_after_the_end_is_looked_at(model, data):
     assert measured[0] == measured[1]
 
 
-def test_a_longer_history_than_the_configured_days_changes_nothing():
+def test_a_longer_history_than_the_configured_days_changes_nothing() -> None:
     short = ForecasterConfig(trees=5, history_days=15)
     long = history(days=25, series=2)
     window = long.filter(pl.col("datetime_utc") >= END - timedelta(days=15))
@@ -97,39 +100,39 @@ def test_a_longer_history_than_the_configured_days_changes_nothing():
 
 
 @pytest.mark.parametrize("fh", [1, 6, 48, 168])
-def test_other_horizons_than_a_day_are_forecast(fh):
+def test_other_horizons_than_a_day_are_forecast(fh: int) -> None:
     rows = history(series=3)
     forecast = load_forecaster.fit(rows, end=END, fh=fh, config=QUICK, threads=1).predict(rows, end=END)
     assert forecast.height == 3 * fh
     assert forecast["datetime_utc"].max() == END + timedelta(hours=fh - 1)
     truth = demo.observations(END, END + timedelta(hours=fh), known_at=END + timedelta(days=10))
     both = forecast.join(truth, on=KEY, suffix="_true")
-    error = (both["energy_consumption"] - both["energy_consumption_true"]).abs().sum()
-    assert error / both["energy_consumption_true"].sum() < 0.3
+    error = (both["energy_consumption"] - both["energy_consumption_true"]).abs().to_numpy().sum()
+    assert error / both["energy_consumption_true"].to_numpy().sum() < 0.3
 
 
-def test_a_shorter_horizon_than_fitted_is_the_beginning_of_the_long_one(model, data):
+def test_a_shorter_horizon_than_fitted_is_the_beginning_of_the_long_one(model: Forecaster, data: pl.DataFrame) -> None:
     short, long = model.predict(data, end=END, fh=5), model.predict(data, end=END)
     assert_frame_equal(short, long.filter(pl.col("datetime_utc") < END + timedelta(hours=5)), check_exact=True)
 
 
-def test_a_longer_horizon_than_fitted_is_refused(model, data):
+def test_a_longer_horizon_than_fitted_is_refused(model: Forecaster, data: pl.DataFrame) -> None:
     with pytest.raises(InvalidArgument, match="fitted for 24 hours, not 25"):
         model.predict(data, end=END, fh=25)
 
 
 @pytest.mark.parametrize("fh", [0, -1, 169, True])
-def test_a_horizon_out_of_range_is_refused(fh, data):
+def test_a_horizon_out_of_range_is_refused(fh: int, data: pl.DataFrame) -> None:
     with pytest.raises(InvalidArgument, match="fh must be from 1 to 168"):
         load_forecaster.fit(data, end=END, fh=fh, config=QUICK, threads=1)
 
 
-def test_an_end_off_the_full_hour_is_refused(model, data):
+def test_an_end_off_the_full_hour_is_refused(model: Forecaster, data: pl.DataFrame) -> None:
     with pytest.raises(InvalidArgument, match="full hour in UTC"):
         model.predict(data, end=END + timedelta(minutes=30))
 
 
-def test_history_that_breaks_its_schema_is_refused_and_says_how(model, data):
+def test_history_that_breaks_its_schema_is_refused_and_says_how(model: Forecaster, data: pl.DataFrame) -> None:
     with pytest.raises(ValidationError, match="missing are \\['area'\\]"):
         model.predict(data.drop("area"), end=END)
     with pytest.raises(ValidationError, match="more than one value for a key"):
@@ -140,7 +143,7 @@ def test_history_that_breaks_its_schema_is_refused_and_says_how(model, data):
 
 
 @pytest.mark.parametrize("change", [datetime(2024, 3, 31, 1, tzinfo=UTC), datetime(2024, 10, 27, 1, tzinfo=UTC)])
-def test_the_local_pattern_is_kept_when_the_clocks_change(change):
+def test_the_local_pattern_is_kept_when_the_clocks_change(change: datetime) -> None:
     # A series that peaks at 8 o'clock in Copenhagen, every day; forecast for the day of the change and the next.
     end = change - timedelta(hours=4)
     times = pl.datetime_range(end - timedelta(days=20), end + timedelta(hours=35), "1h", time_unit="us", eager=True)
@@ -151,18 +154,18 @@ def test_the_local_pattern_is_kept_when_the_clocks_change(change):
         consumer_type=pl.lit("111"),
         energy_consumption=100.0 + 100 * (pl.col("hour") == 8) + pl.col("hour") + pl.col("weekday"),
     )
-    rows = rows.select(OBSERVATIONS.names()).cast(dict(OBSERVATIONS))
+    rows = rows.select(OBSERVATIONS.names()).cast(OBSERVATIONS)
     past = rows.filter(pl.col("datetime_utc") < end)
     forecast = load_forecaster.fit(past, end=end, fh=36, config=QUICK, threads=1).predict(past, end=end)
     local = forecast["datetime_utc"].dt.convert_time_zone("Europe/Copenhagen").dt.hour()
     assert forecast["quality"].unique().to_list() == ["model"]
     assert local.filter(forecast["energy_consumption"] > 160).unique().to_list() == [8]
-    assert forecast.filter(local == 8)["energy_consumption"].min() > 160
+    assert forecast.filter(local == 8)["energy_consumption"].to_numpy().min() > 160
 
 
 @pytest.mark.parametrize("season", [1, 5, 24, 168])
 @pytest.mark.parametrize("hours", [3, 30, 200])
-def test_the_seasonal_naive_forecast_agrees_with_a_slow_search(season, hours):
+def test_the_seasonal_naive_forecast_agrees_with_a_slow_search(season: int, hours: int) -> None:
     random = np.random.default_rng(hours + season)
     values = random.random((hours, 3))
     values[random.random((hours, 3)) < 0.3] = np.nan
@@ -177,7 +180,7 @@ def test_the_seasonal_naive_forecast_agrees_with_a_slow_search(season, hours):
             assert fast[lead, series] == known[-1] if known else np.isnan(fast[lead, series])
 
 
-def test_the_seasonal_naive_forecast_repeats_yesterday(data):
+def test_the_seasonal_naive_forecast_repeats_yesterday(data: pl.DataFrame) -> None:
     naive_day = load_forecaster.seasonal_naive(data, end=END, fh=24)
     assert naive_day.schema == OBSERVATIONS
     yesterday = data.with_columns(pl.col("datetime_utc") + timedelta(days=1)).filter(pl.col("datetime_utc") >= END)
@@ -186,21 +189,21 @@ def test_the_seasonal_naive_forecast_repeats_yesterday(data):
     assert both["energy_consumption"].equals(both["energy_consumption_yesterday"])
 
 
-def test_importing_the_forecaster_does_not_import_lightgbm():
+def test_importing_the_forecaster_does_not_import_lightgbm() -> None:
     code = "import sys, load_forecaster; print([m for m in ('lightgbm', 'scipy', 'pandas') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
 
 
 @pytest.mark.parametrize("module", [naive, seasonal])
-def test_the_examples_in_the_docstrings_run(module):
+def test_the_examples_in_the_docstrings_run(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted >= 1
     assert result.failed == 0
 
 
 @pytest.mark.parametrize(("gap", "quality"), [(24, "model"), (360, "fallback: observations end 360 hours before")])
-def test_after_a_gap_the_hours_from_there_on_are_forecast(gap, quality):
+def test_after_a_gap_the_hours_from_there_on_are_forecast(gap: int, quality: str) -> None:
     rows = history(days=30, series=3)
     evaluation, model = load_forecaster.evaluate_and_fit(
         rows, end=END, fh=24, gap=gap, config=QUICK, threads=1, origins=3
@@ -215,11 +218,11 @@ def test_after_a_gap_the_hours_from_there_on_are_forecast(gap, quality):
     came = demo.observations(first, first + timedelta(hours=24), known_at=first + timedelta(days=30))
     both = forecast.join(came, on=KEY, suffix="_came")
     assert both.height == 72
-    error = (both["energy_consumption"] - both["energy_consumption_came"]).abs().sum()
-    assert error / both["energy_consumption_came"].sum() < 0.2
+    error = (both["energy_consumption"] - both["energy_consumption_came"]).abs().to_numpy().sum()
+    assert error / both["energy_consumption_came"].to_numpy().sum() < 0.2
 
 
-def test_a_distant_forecast_repeats_a_pattern_of_weeks_that_repeats():
+def test_a_distant_forecast_repeats_a_pattern_of_weeks_that_repeats() -> None:
     hours = pl.datetime_range(END - timedelta(days=28), END - timedelta(hours=1), "1h", time_unit="us", eager=True)
     local = hours.dt.convert_time_zone("Europe/Copenhagen")
     value = 100.0 + local.dt.hour().cast(pl.Float64) - 30.0 * (local.dt.weekday() > 5).cast(pl.Float64)
@@ -233,6 +236,6 @@ def test_a_distant_forecast_repeats_a_pattern_of_weeks_that_repeats():
 
 
 @pytest.mark.parametrize("gap", [-1, 1465, True])
-def test_a_gap_out_of_range_is_a_named_error(data, gap):
+def test_a_gap_out_of_range_is_a_named_error(data: pl.DataFrame, gap: int) -> None:
     with pytest.raises(InvalidArgument, match="gap must be from 0 to 1464 hours"):
         load_forecaster.fit(data, end=END, gap=gap, config=QUICK)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +19,15 @@ END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=20, learning_rate=0.2)
 
 
-def scored(history, *, ends, config=DEFAULT):
+def scored(history: pl.DataFrame, *, ends: Iterable[datetime], config: ForecasterConfig = DEFAULT) -> dict[str, float]:
     """Fit, predict and compare as of every one of ``ends``, refitting each time: what production does."""
     rows = []
     for end in ends:
         past = history.filter(pl.col("datetime_utc") < end)
         evaluation = load_forecaster.evaluate(past, end=end, fh=24, config=config, threads=2, origins=5)
         model = load_forecaster.fit(past, end=end, fh=24, config=config, threads=2, calibration=evaluation.calibration)
-        naive = load_forecaster.seasonal_naive(past, end=end, fh=24)
-        rows.append(model.predict(past, end=end).join(naive, on=KEY, suffix="_naive"))
+        yesterday = load_forecaster.seasonal_naive(past, end=end, fh=24)
+        rows.append(model.predict(past, end=end).join(yesterday, on=KEY, suffix="_naive"))
     both = pl.concat(rows).join(history, on=KEY, suffix="_true")
     truth, forecast, naive = (both[f"energy_consumption{suffix}"] for suffix in ("_true", "", "_naive"))
     return {
@@ -40,21 +41,21 @@ def scored(history, *, ends, config=DEFAULT):
 
 
 @pytest.fixture(scope="module")
-def data():
+def data() -> pl.DataFrame:
     rows = demo.observations(END - timedelta(days=20), END, known_at=END)
     keys = rows.select(SERIES).unique(maintain_order=True).head(12)
     return rows.join(keys, on=SERIES, how="semi").sort(KEY)
 
 
-def test_an_evaluation_measures_what_replaying_the_model_by_hand_gives(data):
+def test_an_evaluation_measures_what_replaying_the_model_by_hand_gives(data: pl.DataFrame) -> None:
     evaluation = load_forecaster.evaluate(data, end=END, fh=24, config=QUICK, threads=1, origins=3)
     first = END - timedelta(days=3)
     model = load_forecaster.fit(data, end=first, fh=24, config=QUICK, threads=1)
     rows = []
     for days in (3, 2, 1):
         origin = END - timedelta(days=days)
-        naive = load_forecaster.seasonal_naive(data, end=origin, fh=24)
-        rows.append(model.predict(data, end=origin).join(naive, on=KEY, suffix="_naive"))
+        yesterday = load_forecaster.seasonal_naive(data, end=origin, fh=24)
+        rows.append(model.predict(data, end=origin).join(yesterday, on=KEY, suffix="_naive"))
     both = pl.concat(rows).join(data, on=KEY, suffix="_true").drop_nulls("energy_consumption_naive")
     truth, forecast, naive = (both[f"energy_consumption{suffix}"].to_numpy() for suffix in ("_true", "", "_naive"))
     measured = evaluation.metrics
@@ -72,7 +73,7 @@ def test_an_evaluation_measures_what_replaying_the_model_by_hand_gives(data):
     assert measured["fallback_share"] == 0
 
 
-def test_the_measures_are_strict_json(data):
+def test_the_measures_are_strict_json(data: pl.DataFrame) -> None:
     for origins, days in ((2, 20), (5, 1), (5, 4)):
         past = data.filter(pl.col("datetime_utc") >= END - timedelta(days=days))
         evaluation = load_forecaster.evaluate(past, end=END, fh=24, config=QUICK, threads=1, origins=origins)
@@ -80,7 +81,7 @@ def test_the_measures_are_strict_json(data):
 
 
 @pytest.mark.parametrize(("days", "origins"), [(20, 5), (13, 3), (11, 1), (10, 5), (5, 3), (3, 1), (2, 0), (1, 0)])
-def test_a_short_history_has_fewer_origins(data, days, origins):
+def test_a_short_history_has_fewer_origins(data: pl.DataFrame, days: int, origins: int) -> None:
     past = data.filter(pl.col("datetime_utc") >= END - timedelta(days=days))
     measured = load_forecaster.evaluate(past, end=END, fh=24, config=QUICK, threads=1, origins=5).metrics
     assert measured["origins"] == origins
@@ -88,13 +89,13 @@ def test_a_short_history_has_fewer_origins(data, days, origins):
     assert measured["fallback_share"] == (None if origins == 0 else 0.0 if days > 10 else 1.0)
 
 
-def test_no_history_is_an_evaluation_of_nothing(data):
+def test_no_history_is_an_evaluation_of_nothing(data: pl.DataFrame) -> None:
     measured = load_forecaster.evaluate(data.clear(), end=END, fh=24, config=QUICK, threads=1, origins=5).metrics
     assert measured["origins"] == 0
     assert measured["wape"] is None
 
 
-def test_intervals_of_random_errors_cover_what_they_say():
+def test_intervals_of_random_errors_cover_what_they_say() -> None:
     random = np.random.default_rng(1)
     series = tuple(("DK1", str(number)) for number in range(40))
     expected = random.gamma(2.0, 50.0, 40)
@@ -115,7 +116,7 @@ def test_intervals_of_random_errors_cover_what_they_say():
     assert np.ptp(by_lead) < 0.12
 
 
-def test_intervals_never_go_below_zero_and_never_cross():
+def test_intervals_never_go_below_zero_and_never_cross() -> None:
     lopsided = intervals.Calibration(scores=(0.5, 0.2, 0.1, -0.3, -0.1))
     bounds = lopsided.quantiles(
         np.array([[10.0, 0.0]]), expected=np.array([100.0, 5.0]), series=(("a", "b"), ("a", "c")), fallback=np.zeros(2)
@@ -126,7 +127,7 @@ def test_intervals_never_go_below_zero_and_never_cross():
     assert (bounds["q50"] == [[10.0, 0.0]]).all()
 
 
-def test_the_default_beats_the_seasonal_naive_forecast_on_simulated_data():
+def test_the_default_beats_the_seasonal_naive_forecast_on_simulated_data() -> None:
     end = datetime(2024, 11, 20, 16, tzinfo=UTC)
     rows = demo.observations(end - timedelta(days=32), end, known_at=end + timedelta(days=90))
     keys = rows.select(SERIES).unique(maintain_order=True).gather_every(4)
@@ -140,7 +141,7 @@ def test_the_default_beats_the_seasonal_naive_forecast_on_simulated_data():
 
 @pytest.mark.real_data
 @pytest.mark.skipif("ML_PIPELINE_REAL_DATA" not in os.environ, reason="ML_PIPELINE_REAL_DATA names no data file")
-def test_the_default_beats_the_seasonal_naive_forecast_on_danish_data():
+def test_the_default_beats_the_seasonal_naive_forecast_on_danish_data() -> None:
     file = Path(os.environ["ML_PIPELINE_REAL_DATA"])
     rows = pl.read_parquet(file).select(
         area="PriceArea",

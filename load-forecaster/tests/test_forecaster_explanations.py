@@ -11,14 +11,14 @@ import load_forecaster
 from feature_pipeline import demo
 from forecast_core.contracts.schema import KEY
 from load_forecaster import ForecasterConfig
-from load_forecaster.explanation import REASONS
+from load_forecaster.schema import REASONS
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=15, learning_rate=0.2, bags=2)
 
 
 @pytest.fixture(scope="module")
-def data():
+def data() -> pl.DataFrame:
     rows = demo.observations(END - timedelta(days=14), END, known_at=END)
     rows = rows.filter(pl.col("consumer_type").is_in(["111", "121"]))
     zeros = pl.col("consumer_type") == "121", pl.col("area") == "DK2"
@@ -26,14 +26,14 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def explained(data):
+def explained(data: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     model = load_forecaster.fit(data, end=END, config=QUICK, calibration=load_forecaster.Calibration())
     predictions, reasons = model.predict_and_explain(data, end=END)
     assert_frame_equal(predictions, model.predict(data, end=END), check_exact=True)
     return predictions, reasons
 
 
-def test_what_the_members_add_sums_to_the_forecast(explained):
+def test_what_the_members_add_sums_to_the_forecast(explained: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     predictions, reasons = explained
     assert reasons.schema == REASONS
     assert reasons["value"].is_finite().all()
@@ -44,7 +44,7 @@ def test_what_the_members_add_sums_to_the_forecast(explained):
     assert sorted(names) == ["autoregression", "ridge", "smoothing", "trees"]
 
 
-def test_what_the_inputs_add_sums_to_what_the_fitted_members_say(explained):
+def test_what_the_inputs_add_sums_to_what_the_fitted_members_say(explained: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     _, reasons = explained
     fitted = reasons.filter(pl.col("name").is_in(["ridge", "trees"]) & (pl.col("kind") == "member"))
     sums = [
@@ -58,7 +58,7 @@ def test_what_the_inputs_add_sums_to_what_the_fitted_members_say(explained):
     assert by_size["value"][-1] > 3 * by_size["value"][-2]
 
 
-def test_a_fallback_explains_itself_as_one(data):
+def test_a_fallback_explains_itself_as_one(data: pl.DataFrame) -> None:
     silent = data.filter(
         (pl.col("consumer_type") != "111") | (pl.col("datetime_utc") < END - timedelta(days=3)),
     )

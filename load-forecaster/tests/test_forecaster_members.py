@@ -4,6 +4,7 @@ import doctest
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,26 +12,27 @@ import pytest
 
 from load_forecaster import alike, features, gaussian, tiles
 from load_forecaster.members import autoregression, smoothing
+from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
 
 SPRING = datetime(2024, 3, 31, 1, tzinfo=UTC)
 """Clocks go forward in Copenhagen."""
 
 
-def panel(values, *, end=datetime(2024, 2, 15, 7, tzinfo=UTC), ahead=24):
+def panel(values: FloatArray, *, end: datetime = datetime(2024, 2, 15, 7, tzinfo=UTC), ahead: int = 24) -> Panel:
     keys = tuple(("DK1", str(index)) for index in range(values.shape[1]))
     return Panel(end - timedelta(hours=len(values)), keys, values, "Europe/Copenhagen", ahead)
 
 
-def pattern(end, *, days=28, ahead=24):
+def pattern(end: datetime, *, days: int = 28, ahead: int = 24) -> FloatArray:
     """Three series that repeat every local week exactly, ``ahead`` hours past ``end``."""
     empty = panel(np.zeros((24 * days, 3)), end=end, ahead=ahead)
     hour, weekday = empty.local.hour, empty.local.weekday
     day = 2 + np.sin(2 * np.pi * (hour[:, None] + np.array([0, 5, 11])) / 24)
-    return 1000 * day * np.where(weekday >= 5, 0.8, 1.0)[:, None]
+    return np.asarray(1000 * day * np.where(weekday >= 5, 0.8, 1.0)[:, None])
 
 
-def members():
+def members() -> dict[str, Callable[[Panel, FloatArray, int], FloatArray]]:
     return {
         "gaussian": lambda then, filled, fh: gaussian.expected(then, filled, fh=fh, origins=1).values[0],
         "smoothing": lambda then, filled, fh: smoothing.forecast(then, filled, fh=fh),
@@ -40,7 +42,7 @@ def members():
 
 @pytest.mark.parametrize("name", members())
 @pytest.mark.parametrize("end", [datetime(2024, 2, 15, 7, tzinfo=UTC), datetime(2024, 2, 17, 23, tzinfo=UTC)])
-def test_what_repeats_every_week_is_forecast_to_repeat(name, end):
+def test_what_repeats_every_week_is_forecast_to_repeat(name: str, end: datetime) -> None:
     whole = pattern(end)
     past = whole[:-24]
     forecast = members()[name](panel(past, end=end), past, 24)
@@ -48,7 +50,7 @@ def test_what_repeats_every_week_is_forecast_to_repeat(name, end):
 
 
 @pytest.mark.parametrize("name", members())
-def test_the_local_hour_is_kept_when_the_clocks_change(name):
+def test_the_local_hour_is_kept_when_the_clocks_change(name: str) -> None:
     end = SPRING - timedelta(hours=4)
     whole = pattern(end)
     past = whole[:-24]
@@ -59,7 +61,7 @@ def test_the_local_hour_is_kept_when_the_clocks_change(name):
 
 @pytest.mark.parametrize("name", members())
 @pytest.mark.parametrize("hours", [1, 25, 100, 250, 500])
-def test_every_member_gives_numbers_whatever_the_history(name, hours):
+def test_every_member_gives_numbers_whatever_the_history(name: str, hours: int) -> None:
     values = np.random.default_rng(hours).uniform(0, 100, (hours, 4))
     values[:, 1] = 0
     values[:, 2] = np.nan
@@ -70,7 +72,7 @@ def test_every_member_gives_numbers_whatever_the_history(name, hours):
 
 
 @pytest.mark.parametrize("name", members())
-def test_the_unit_of_a_series_changes_nothing(name):
+def test_the_unit_of_a_series_changes_nothing(name: str) -> None:
     values = np.random.default_rng(3).uniform(50, 100, (24 * 20, 3))
     factor = np.array([1.0, 1e-3, 1e6])
     forecast = members()[name](panel(values), values, 24)
@@ -78,7 +80,7 @@ def test_the_unit_of_a_series_changes_nothing(name):
     np.testing.assert_allclose(scaled, forecast * factor, rtol=1e-6)
 
 
-def test_a_path_is_the_mean_of_the_process_given_the_values_before_its_origin_only():
+def test_a_path_is_the_mean_of_the_process_given_the_values_before_its_origin_only() -> None:
     values = np.random.default_rng(5).normal(size=(150, 2))
     then = panel(values)
     calendar = gaussian._Calendar.of(then, 0, 174)
@@ -92,7 +94,7 @@ def test_a_path_is_the_mean_of_the_process_given_the_values_before_its_origin_on
 
 
 @pytest.mark.parametrize("rows", [1, 64, 100, 200])
-def test_tiles_give_what_numpy_gives(rows):
+def test_tiles_give_what_numpy_gives(rows: int) -> None:
     random = np.random.default_rng(rows)
     square, right = random.normal(size=(rows, rows)), random.normal(size=(rows, 70))
     covariance = square @ square.T + np.eye(rows)
@@ -103,7 +105,7 @@ def test_tiles_give_what_numpy_gives(rows):
     np.testing.assert_allclose(tiles.moments(stack, stack), stack.swapaxes(1, 2) @ stack, atol=1e-9)
 
 
-def test_the_number_of_threads_of_blas_changes_nothing():
+def test_the_number_of_threads_of_blas_changes_nothing() -> None:
     code = (
         "import hashlib, numpy as np\n"
         "from load_forecaster import tiles\n"
@@ -124,13 +126,13 @@ def test_the_number_of_threads_of_blas_changes_nothing():
     assert digests[0] == digests[1]
 
 
-def test_the_examples_in_the_docstrings_run():
+def test_the_examples_in_the_docstrings_run() -> None:
     result = doctest.testmod(tiles)
     assert result.attempted >= 1
     assert result.failed == 0
 
 
-def test_the_series_most_alike_are_those_whose_changes_correlate_best():
+def test_the_series_most_alike_are_those_whose_changes_correlate_best() -> None:
     random = np.random.default_rng(3)
     drivers = random.normal(size=(200, 2)).cumsum(axis=0)
     groups = np.array([0, 1, 0, 1, 0, 1] * 5)
@@ -143,12 +145,12 @@ def test_the_series_most_alike_are_those_whose_changes_correlate_best():
     assert alike.mean_of(values, others) == pytest.approx(slow)
 
 
-def test_one_series_alone_has_none_alike():
+def test_one_series_alone_has_none_alike() -> None:
     assert alike.most_alike(np.ones((100, 1))).shape == (1, 0)
     assert (alike.mean_of(np.ones((5, 1)), alike.most_alike(np.ones((100, 1)))) == 0).all()
 
 
-def test_the_day_before_is_the_local_one_also_when_the_clocks_have_changed():
+def test_the_day_before_is_the_local_one_also_when_the_clocks_have_changed() -> None:
     # The first local hour of the Monday after the change; 24 hours before it was Saturday still.
     monday = datetime(2024, 3, 31, 22, tzinfo=UTC)
     then = panel(np.ones((240, 1)), end=monday)
