@@ -97,7 +97,7 @@ def digests(settings: Settings, references: list[datetime]) -> dict[str, Any]:
     results = [run(settings, reference) for reference in references]
     archive, store = ForecastArchive(settings), FeatureStore(settings)
     window = Window.before(references[-1], days_delay=DELAY, days_export=DAYS)
-    group = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1, "window": window}
+    group: dict[str, Any] = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1, "window": window}
     forecasts = archive.read(feature_view_version=1)
     [last] = forecasts.tail(1).select("area", "consumer_type", "datetime_utc").to_dicts()
     found = trace(settings, **last, reference_datetime=references[-1])

@@ -104,7 +104,7 @@ class Stack:
 
     def airflow(self, *arguments: str) -> str:
         """Run Airflow's command line."""
-        command = [REPOSITORY / "deploy" / "airflow", *arguments]
+        command = [str(REPOSITORY / "deploy" / "airflow"), *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

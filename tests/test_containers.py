@@ -96,7 +96,7 @@ print(json.dumps({"settings": settings, "commands": commands, "distributions": l
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ML_PIPELINE_")}
     root = str(tmp_path_factory.mktemp("local"))
     environment = {**kept, "PYTHONPATH": str(REPOSITORY / "deploy"), "ML_PIPELINE_ROOT_DIR": root}
-    command = [DEPLOY / "bin" / "python", "-c", code]
+    command = [str(DEPLOY / "bin" / "python"), "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 

@@ -45,7 +45,7 @@ print("RESULT" + json.dumps({
 
 
 def read(stack: Stack, name: str) -> dict[str, Any]:
-    command = [stack.program("airflow", "python"), "-c", READ_DAG, REPOSITORY / "airflow" / "dags", name]
+    command = [stack.program("airflow", "python"), "-c", READ_DAG, str(REPOSITORY / "airflow" / "dags"), name]
     done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     decoded: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
@@ -205,7 +205,7 @@ print("RESULT", reference.operator.task_id, reference.key, *map(task.python_call
 
 
 def test_the_branch_reads_what_create_feature_view_decided(stack: Stack) -> None:
-    command = [stack.program("airflow", "python"), "-c", BRANCH, REPOSITORY / "airflow" / "dags"]
+    command = [stack.program("airflow", "python"), "-c", BRANCH, str(REPOSITORY / "airflow" / "dags")]
     done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("RESULT")[1].split() == [
@@ -238,7 +238,7 @@ print("RESULT", json.dumps(got))
 
 @pytest.mark.parametrize("answer", [200, 500])
 def test_a_message_reaches_the_address_whole_and_a_refusal_does_not_name_it(stack: Stack, answer: int) -> None:
-    command = [stack.program("airflow", "python"), "-c", TELL, REPOSITORY / "airflow" / "dags", str(answer)]
+    command = [stack.program("airflow", "python"), "-c", TELL, str(REPOSITORY / "airflow" / "dags"), str(answer)]
     done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [message] = json.loads(done.stdout.split("RESULT")[1])
@@ -338,8 +338,8 @@ print("RESULT" + json.dumps(results))
 def test_only_what_may_heal_is_retried_by_the_words_of_airflows_own_operator(stack: Stack, tmp_path: Path) -> None:
     program = tmp_path / "retries.py"
     program.write_text(RETRIES)
-    command = [stack.program("airflow", "python"), program, REPOSITORY / "airflow" / "dags"]
-    command += [stack.program("pipelines", "python"), tmp_path / "environments"]
+    command = [stack.program("airflow", "python"), str(program), str(REPOSITORY / "airflow" / "dags")]
+    command += [stack.program("pipelines", "python"), str(tmp_path / "environments")]
     environment = stack.worker_environment() | {"UV_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -107,7 +107,7 @@ def test_the_api_serves_what_the_last_run_archived_and_leads_to_its_pages(stack:
     with httpx.Client(base_url=f"http://127.0.0.1:{stack.api_port}", timeout=60, trust_env=False) as client:
         assert client.get("/api/v1/readiness").raise_for_status().json()["status"] == "ready"
         page = client.get("/api/v1/forecasts", params={"limit": 1000}).raise_for_status().json()
-        newest = f"{runs['reference_datetime'].max():%Y-%m-%dT%H:%M:%SZ}"
+        newest = runs["reference_datetime"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").max()
         assert {each["reference_datetime"] for each in page["items"]} == {newest}
         assert sum(len(each["forecast"]) for each in page["items"]) == runs["forecasts"][-1] == 1824
         run = client.get("/api/v1/runs").json()["items"][0]

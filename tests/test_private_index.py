@@ -25,7 +25,7 @@ def install(stack: Stack, environment: Path, *requirements: str, **variables: st
     worker = stack.worker_environment() | variables
     uv = stack.program("deploy", "uv")
     subprocess.run([uv, "venv", "--quiet", "--clear", environment], env=worker, check=True)
-    command = [uv, "pip", "install", "--python", environment / "bin" / "python", *requirements]
+    command = [uv, "pip", "install", "--python", str(environment / "bin" / "python"), *requirements]
     return subprocess.run(command, env=worker, capture_output=True, text=True, check=False)
 
 
@@ -84,7 +84,7 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     listening = [
         connection.laddr.ip
         for connection in psutil.net_connections("tcp")
-        if connection.pid in ours and connection.status == psutil.CONN_LISTEN
+        if connection.laddr and connection.pid in ours and connection.status == psutil.CONN_LISTEN
     ]
     assert listening
     assert set(listening) == {"127.0.0.1"}

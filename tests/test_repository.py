@@ -43,7 +43,7 @@ def test_every_folder_that_has_an_owner_exists() -> None:
 
 
 def test_a_python_that_is_not_here_is_one_line_and_no_failure_unless_it_is_demanded(tmp_path: Path) -> None:
-    command = [REPOSITORY / "deploy" / "test-python.sh", "3.99"]
+    command = [str(REPOSITORY / "deploy" / "test-python.sh"), "3.99"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "ML_PIPELINE_ROOT_DIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ EXAMPLES = 8
 
 
 def test_schemathesis_finds_nothing_on_the_whole_schema(api: httpx.Client, tmp_path: Path) -> None:
-    program = Path(sys.executable).parent / "schemathesis"
+    program = str(Path(sys.executable).parent / "schemathesis")
     command = [program, "run", f"{api.base_url}/api/v1/openapi.json", "--checks", "all", "--no-color"]
     command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--workers", "2"]
     # What it keeps of failures is to be the test's own.

@@ -59,7 +59,7 @@ def test_predicting_twice_leaves_the_archive_as_it_was(system: Any, given: dict[
 
 def test_times_may_be_naive_or_text_and_versions_text(system: Any, given: dict[str, Any]) -> None:
     as_text = batch.predict("24", "1", str(given["model_version"]), **_times(given), settings=system.settings)
-    naive = {name: datetime.strptime(value, "%Y-%m-%d %H:%M") for name, value in _times(given).items()}  # noqa: DTZ007  -- as users' DAGs give them
+    naive: dict[str, Any] = {name: datetime.strptime(value, "%Y-%m-%d %H:%M") for name, value in _times(given).items()}  # noqa: DTZ007  -- as users' DAGs give them
     assert batch.predict(24, 1, given["model_version"], **naive, settings=system.settings) == as_text
 
 

@@ -26,7 +26,7 @@ def observations(days: int, factor: dict[str, float] | None = None, *, seed: int
             level = 100 * (1 + 0.05 * chance.normal()) * ((factor or {}).get(kind, 1.0) if day <= 7 else 1.0)
             rows += [("DK1", kind, END - timedelta(days=day) + hour * HOUR, level) for hour in range(24)]
     names = ("area", "consumer_type", "datetime_utc", "energy_consumption")
-    schema = dict(zip(names, (pl.String, pl.String, UTC_HOUR, pl.Float64), strict=True))
+    schema = pl.Schema(zip(names, (pl.String, pl.String, UTC_HOUR, pl.Float64), strict=True))
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -104,7 +104,8 @@ def test_the_tracking_signal_is_that_of_a_slow_loop() -> None:
     rows = rows.with_columns(energy_consumption=100 + 5 * pl.Series(chance.normal(size=rows.height)))
     signed = size = weight = 0.0
     for _, day in sorted(rows.group_by(pl.col("datetime_utc").dt.date()), key=lambda each: str(each[0])):
-        error = (day["energy_consumption"].sum() - day["truth"].sum()) / day["truth"].sum()
+        forecast, truth = (float(day[name].to_numpy().sum()) for name in ("energy_consumption", "truth"))
+        error = (forecast - truth) / truth
         signed, size, weight = (0.9 * old + new for old, new in ((signed, error), (size, abs(error)), (weight, 1.0)))
     assert drift.tracking_signal(rows) == pytest.approx(signed / size)
     assert weight > 0

@@ -70,7 +70,7 @@ def test_data_that_are_later_than_usual_are_an_alarm(system: Any, register: Any)
     later = REFERENCE + timedelta(days=2)
     window = Window.before(later, days_delay=1, days_export=3)
     # The source answers, but its newest two days are empty.
-    group = {"dataset": "demo", "feature_group_version": 1}
+    group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
     old = store.read(**group, window=window, known_at=REFERENCE)
     frame = old.filter(pl.col("datetime_utc") < window.end - timedelta(days=2)).select(OBSERVATIONS.names())
     store.ingest(frame, **group, window=window, known_at=later, url="demo://denmark", record={})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 import pytest
@@ -82,7 +83,7 @@ def test_a_window_as_text_selects_rows_and_the_same_again_has_the_same_versions(
 
 def test_a_given_reference_wins_over_later_ingests(ingest: Ingest, settings: Settings) -> None:
     ingest(Window(at(1), at(2)), at(10))
-    given = {"start_datetime": at(1), "end_datetime": at(2), "dataset": "ConsumptionDE35Hour"}
+    given: dict[str, Any] = {"start_datetime": at(1), "end_datetime": at(2), "dataset": "ConsumptionDE35Hour"}
     before = feature_view.create(1, **given, reference_datetime="2023-02-10T00:00", settings=settings)
     ingest(Window(at(1) + HOUR, at(2) + 5 * HOUR), at(10, 5))
     assert feature_view.create(1, **given, reference_datetime=at(10), settings=settings) == before

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -29,7 +30,7 @@ def test_small_files_become_few_and_every_value_stays(
     for later in range(4):
         pipeline.run(reference + later * HOUR, 15, 1, url, settings=settings)
     store = FeatureStore(settings)
-    group = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1, "window": window}
+    group: dict[str, Any] = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1, "window": window}
     before = store.read_known(**group, known_at=reference + 4 * HOUR)
     monkeypatch.setenv("ML_PIPELINE_ROOT_DIR", str(settings.root))
     assert main(["maintain", "--keep-days", "3"]) == 0

@@ -93,7 +93,7 @@ def test_hours_far_from_the_usual_are_a_spike_together(clean: pl.DataFrame) -> N
 
 def test_the_newest_hour_is_judged_without_the_next(clean: pl.DataFrame) -> None:
     last = WINDOW.end - timedelta(hours=1)
-    assert found(broken(clean, last == HOUR, VALUE * 4)) == {"spike": hours(last, 1)}
+    assert found(broken(clean, HOUR.eq(last), VALUE * 4)) == {"spike": hours(last, 1)}
 
 
 def test_a_level_that_stays_is_a_shift_where_it_begins(clean: pl.DataFrame) -> None:
@@ -108,7 +108,7 @@ def test_a_shift_needs_a_day(clean: pl.DataFrame) -> None:
 
 def test_a_window_of_a_day_is_too_short_to_tell_what_is_usual(clean: pl.DataFrame) -> None:
     day = Window(AT, AT + timedelta(days=1))
-    assert found(broken(clean, AT + timedelta(hours=3) == HOUR, VALUE * 9).filter(HOUR >= AT), day) == {}
+    assert found(broken(clean, HOUR.eq(AT + timedelta(hours=3)), VALUE * 9).filter(HOUR >= AT), day) == {}
 
 
 def test_a_rule_looks_at_each_series_alone(clean: pl.DataFrame) -> None:
@@ -119,7 +119,7 @@ def test_a_rule_looks_at_each_series_alone(clean: pl.DataFrame) -> None:
 
 
 def test_rows_without_a_place_and_no_rows_at_all_do_no_harm(clean: pl.DataFrame) -> None:
-    wrong = clean.head(2).with_columns(HOUR + pl.duration(minutes=pl.Series([30, 60 * 24 * 99])))
+    wrong = clean.head(2).with_columns(HOUR + pl.Series([timedelta(minutes=30), timedelta(days=99)]))
     nameless = clean.head(1).with_columns(pl.lit(None, dtype=pl.String).alias("area"))
     assert found(pl.concat([clean, wrong, nameless, clean.head(3)])) == {}
     assert found(clean.clear()) == {}

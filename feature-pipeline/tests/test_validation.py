@@ -13,11 +13,12 @@ import pytest
 from feature_pipeline import datasets, demo
 from feature_pipeline.validation import Verdict, expectations, validate
 from forecast_core.contracts.errors import ValidationError
+from forecast_core.contracts.schema import HOUR as ONE_HOUR
+from forecast_core.contracts.schema import UTC_HOUR
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import HOUR as ONE_HOUR
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.quarantine import FINDINGS, Quarantine
+from forecast_core.quarantine import Quarantine
 
 DAYS = 12
 END = datetime.fromisoformat("2022-05-20T00:00Z")
@@ -79,7 +80,7 @@ def test_clean_data_break_nothing_and_leave_nothing_in_quarantine(
 ERRORS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "missing_area": lambda rows: changed(rows, FIRST, pl.lit(None, pl.String), "area"),
     "missing_consumer_type": lambda rows: changed(rows, FIRST, pl.lit(None, pl.String), "consumer_type"),
-    "missing_datetime_utc": lambda rows: changed(rows, FIRST, pl.lit(None, HOUR_TYPE), "datetime_utc"),
+    "missing_datetime_utc": lambda rows: changed(rows, FIRST, pl.lit(None, UTC_HOUR), "datetime_utc"),
     "missing_energy_consumption": lambda rows: changed(rows, FIRST, pl.lit(None, pl.Float64)),
     "known_area": lambda rows: changed(rows, KIND == "421", pl.lit("DK9"), "area"),
     "known_consumer_type": lambda rows: changed(rows, KIND == "421", pl.lit("777"), "consumer_type"),
@@ -88,7 +89,6 @@ ERRORS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "unique_key": lambda rows: pl.concat([rows, rows.head(1).with_columns(VALUE + 1)]),
     "range": lambda rows: changed(rows, FIRST, pl.lit(-1.0)),
 }
-HOUR_TYPE = FINDINGS["datetime_utc"]
 
 
 @pytest.mark.parametrize("name", ERRORS)

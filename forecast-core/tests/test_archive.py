@@ -155,7 +155,7 @@ def explanations(*, reference: datetime = REFERENCE, value: float = 1.0, kinds: 
 
 
 def test_explanations_of_a_run_are_read_whole_or_by_series_and_replaced_as_a_whole(archive: ForecastArchive) -> None:
-    run = {"feature_view_version": 1, "reference_datetime": REFERENCE}
+    run: dict[str, Any] = {"feature_view_version": 1, "reference_datetime": REFERENCE}
     assert archive.read_explanations(**run).equals(pl.DataFrame(schema=EXPLANATIONS))
     assert archive.write_explanations(explanations().reverse()) == 12
     archive.write_explanations(explanations(reference=REFERENCE + HOUR, value=9.0))

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -194,7 +195,9 @@ def test_the_archive_is_maintained_partition_by_partition(tmp_path: Path) -> Non
 
 
 def forecast(reference: datetime) -> pl.DataFrame:
-    row = dict.fromkeys((*QUANTILES, "energy_consumption"), 1.0) | dict.fromkeys(FORECASTS.names()[-3:], 1)
+    row: dict[str, Any] = dict.fromkeys((*QUANTILES, "energy_consumption"), 1.0) | dict.fromkeys(
+        FORECASTS.names()[-3:], 1
+    )
     row |= {"reference_datetime": reference, "area": "DK1", "consumer_type": "111", "datetime_utc": reference}
     return pl.DataFrame([row | {"quality": "model"}], schema=FORECASTS)
 

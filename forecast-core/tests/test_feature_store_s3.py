@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -27,7 +28,7 @@ from forecast_core.tables import blobs, delta
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS, RUNS = 30, 4
-GROUP = {"dataset": "demo", "feature_group_version": 1}
+GROUP: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -57,7 +58,7 @@ def test_files_are_named_by_their_path_and_content(tmp_path: Path) -> None:
 
 def test_the_installed_code_is_named_by_version_and_content_and_equals_itself() -> None:
     code = installed_code()
-    assert set(code["packages"]) == {"forecast-core"}
+    assert set(code["packages"]) == {"forecast-core", "load-forecaster"}
     assert len(code["packages"]["forecast-core"]["sha256"]) == 64
     assert {"python", "polars", "numpy"} <= set(code["libraries"])
     assert differences(code) == []
@@ -119,7 +120,13 @@ def test_facts_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
 def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(tmp_path: Path) -> None:
     store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
     frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
-    named = {"dataset": "d", "feature_group_version": 1, "window": window, "url": "demo://", "record": {}}
+    named: dict[str, Any] = {
+        "dataset": "d",
+        "feature_group_version": 1,
+        "window": window,
+        "url": "demo://",
+        "record": {},
+    }
     store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "first"})
     store.ingest(frame, **named, known_at=REFERENCE, made_by={"dag_run_id": "late"})
     store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "again"})
@@ -133,7 +140,7 @@ def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(t
 def test_a_series_that_the_store_does_not_know_has_no_rows(tmp_path: Path) -> None:
     store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
     frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
-    group = {"dataset": "d", "feature_group_version": 1, "window": window, "known_at": REFERENCE}
+    group: dict[str, Any] = {"dataset": "d", "feature_group_version": 1, "window": window, "known_at": REFERENCE}
     store.ingest(frame, **group, url="demo://", record={})
     assert store.read_known(**group, series=[("DK9", "000")]).is_empty()
     assert store.read(**group, series=[("DK1", "111")]).equals(frame)

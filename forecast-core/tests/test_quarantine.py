@@ -96,7 +96,7 @@ def test_an_acceptance_is_of_one_value_of_one_hour_for_one_expectation(quarantin
     write(quarantine, ROW, WHOLE, *others)
     chosen = quarantine.read().filter(
         pl.col("energy_consumption").is_null()
-        | (pl.struct(pl.col(*ROW)) == pl.struct(**{name: pl.lit(value) for name, value in ROW.items()}))
+        | (pl.struct(pl.col(*ROW)) == pl.struct(pl.lit(value).alias(name) for name, value in ROW.items()))
     )
     assert quarantine.accept(chosen, note="right", accepted_at=AT) == 2
     assert quarantine.accept(chosen, note="again", accepted_at=AT + timedelta(hours=1)) == 0

@@ -47,8 +47,8 @@ def test_reading_the_tables_agrees_with_mlflows_client(settings: Settings, tmp_p
     mlflow.delete_model_version(tracking.MODEL, str(gone))
     theirs = mlflow.get_model_version(tracking.MODEL, str(version))
     [ours] = tracking.find_model_versions(settings)
-    assert (ours.version, ours.run_id, ours.source, ours.tags) == (
-        theirs.version,
+    assert (str(ours.version), ours.run_id, ours.source, ours.tags) == (
+        str(theirs.version),
         theirs.run_id,
         theirs.source,
         theirs.tags,

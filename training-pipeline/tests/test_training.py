@@ -66,6 +66,7 @@ def test_a_registered_version_says_what_made_it(system: Any) -> None:
     assert tags["training_dataset_version"] == str(made["training_dataset_version"])
     assert tags["code_version"] == "training-pipeline 1.0.0, forecast-core 1.0.0, load-forecaster 1.0.0"
     assert json.loads(tags["config"]) == load_forecaster.DEFAULT.to_dict()
+    assert registered.run_id is not None
     run = client(system.settings).get_run(registered.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["wape"] == pytest.approx(result["metrics"]["wape"])
