@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from app_shell import ml_pipeline_steps
@@ -43,7 +44,9 @@ def test_every_step_takes_results_of_earlier_steps_that_have_them(energy: Any, s
 def test_every_variable_is_an_argument_and_an_option_of_the_command() -> None:
     taken = {each.name for step in STEPS for each in step.arguments.values() if isinstance(each, Variable)}
     assert taken == set(VARIABLES)
-    options = {each.name for each in get_command(app).commands["run"].params}
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    options = {each.name for each in command.commands["run"].params}
     others = {"days_delay": "delay", "days_export": "export", "should_run_hyperparameter_tuning": "tune"}
     assert {others.get(name, name) for name in VARIABLES} <= options
 
