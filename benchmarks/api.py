@@ -99,9 +99,9 @@ def archived(settings: Settings, series: int, *, run: int) -> None:
         ),
         run={**facts, "training_dataset_version": 1, "model_version": 1},
     )
-    archive.write(rows.select(FORECASTS.names()))
     made_by = {"dag_run_id": None, "code": None}
     archive.write_run(provenance.run_facts(rows, observed, view=view, window=seen, fh=HOURS, made_by=made_by))
+    archive.write(rows.select(FORECASTS.names()))
 
 
 def serve(root: Path, port: int, size: int) -> None:

@@ -257,6 +257,8 @@ def test_forecasts_of_two_views_at_one_time_need_the_view(copied: Settings) -> N
     [run] = archive.read_runs(reference_from=HOURS[0], reference_until=HOURS[0] + HOUR).to_dicts()
     assert run["feature_view_version"] == 1
     archive.write_run(pl.DataFrame([run | {"feature_view_version": 2}], schema=archive.read_runs().schema))
+    rows = archive.read(reference_from=HOURS[0], reference_until=HOURS[0] + HOUR)
+    archive.write(rows.with_columns(feature_view_version=pl.lit(2, pl.Int64)))
     with pytest.raises(InvalidArgument, match=r"feature views \[1, 2\] have forecasts of 2024-04-12 05:00"):
         trace(copied, **of(HOURS[0]))
     assert trace(copied, **of(HOURS[0], feature_view_version=1))["run"]["feature_view_version"] == 1

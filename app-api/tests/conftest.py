@@ -85,8 +85,8 @@ class Filled:
             },
         )
         made_by = {"dag_run_id": f"scheduled__{reference.isoformat()}", "code": None}
-        archive.write(rows)
         archive.write_run(provenance.run_facts(rows, history, view=view, window=window, fh=24, made_by=made_by))
+        archive.write(rows)
         return rows
 
 
@@ -129,7 +129,8 @@ def fill(root: Path, tracking_template: Path) -> Filled:
         system.predict(REFERENCE - back * DAY)
     archive = ForecastArchive(settings)
     archive.write_metrics(metrics())
-    archive.write_explanations(explanations(archive.read(reference_from=REFERENCE)))
+    run: dict[str, Any] = {"feature_view_version": 1, "reference_datetime": REFERENCE}
+    archive.write_explanations(explanations(archive.read(reference_from=REFERENCE)), **run)
     Alarms(settings).write(checks())
     quarantine(settings)
     register(settings)

@@ -15,6 +15,9 @@ import pytest
 
 from app_api import models
 from app_api.routes import observations
+from app_api.served import Served
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import UTC_HOUR
 from forecast_core.contracts.settings import Settings
 
 REFERENCE, DAY = datetime(2024, 3, 31, 5, tzinfo=UTC), timedelta(days=1)
@@ -134,6 +137,28 @@ def test_a_run_that_is_made_again_with_another_model_replaces_what_was_served(ow
             assert time.monotonic() < deadline
         pairs = zip(first["forecast"], seen["forecast"], strict=True)
         assert all(new["energy_consumption"] == old["energy_consumption"] + 5 for old, new in pairs)
+
+
+def test_a_run_whose_facts_are_written_and_whose_forecasts_are_not_is_not_served_yet(own: Any) -> None:
+    served, archive = Served(own.settings, clock=lambda: REFERENCE), ForecastArchive(own.settings)
+    rows, facts = archive.read(reference_from=REFERENCE), archive.read_runs(reference_from=REFERENCE)
+    following = REFERENCE + DAY
+    archive.write_run(facts.with_columns(reference_datetime=pl.lit(following).cast(UTC_HOUR)))
+    served.refresh()
+    assert served.latest(None).reference == REFERENCE
+    archive.write(rows.with_columns(reference_datetime=pl.lit(following).cast(UTC_HOUR)))
+    served.refresh()
+    assert served.latest(None).reference == following
+    # The same model again, after other observations: its facts can be read before its forecasts, too.
+    archive.write_run(
+        facts.with_columns(reference_datetime=pl.lit(following).cast(UTC_HOUR), forecasts_hash=pl.lit("other"))
+    )
+    served.refresh()
+    shifted = rows.with_columns(pl.col("energy_consumption") + 1, reference_datetime=pl.lit(following).cast(UTC_HOUR))
+    archive.write(shifted)
+    served.refresh()
+    values = served.latest(None).frame([("DK1", "111")])["energy_consumption"].to_list()
+    assert values == shifted.filter(area="DK1", consumer_type="111")["energy_consumption"].to_list()
 
 
 def test_an_older_run_that_is_backfilled_leaves_the_newest_one(own: Any, serve: Any) -> None:

@@ -8,9 +8,16 @@ import polars as pl
 import pytest
 
 from batch_prediction_pipeline import batch
+from batch_prediction_pipeline.monitoring import watch
+from feature_pipeline import demo
 from forecast_core.archive import ForecastArchive
-from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError, WindowError
-from forecast_core.contracts.schema import FORECASTS, KEY
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError, StorageError, TrackingError, WindowError
+from forecast_core.contracts.schema import FORECASTS, HOUR, KEY
+from forecast_core.contracts.window import Window
+from forecast_core.feature_store import FeatureStore
+from forecast_core.provenance.digests import of_frame
+from forecast_core.provenance.origin import find_run
+from forecast_core.tables import delta
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 FIRST_HOUR = datetime(2023, 1, 31, 12, tzinfo=UTC)
@@ -149,3 +156,102 @@ def test_a_model_of_a_late_source_forecasts_from_the_reference_time_on(system: A
         batch.predict(**given, forecast_from="last_observation")
     with pytest.raises(InvalidArgument, match="reference_time is 25 hours after 2023-01-31 12:00"):
         batch.predict(**{**given, "reference_datetime": REFERENCE + timedelta(hours=1)})
+
+
+def _run_key() -> dict[str, Any]:
+    return {"feature_view_version": 1, "reference_datetime": REFERENCE}
+
+
+def test_forecasts_that_are_all_zero_have_an_empty_explanation(system: Any, register: Any) -> None:
+    window = Window.before(REFERENCE, days_delay=1, days_export=16)
+    store, group = FeatureStore(system.settings), {"dataset": "demo", "feature_group_version": 1}
+    silent = demo.observations(window.start, window.end, known_at=REFERENCE).filter(pl.col("consumer_type") == "111")
+    silent = silent.with_columns(energy_consumption=pl.lit(0.0))
+    store.ingest(silent, **group, window=window, known_at=REFERENCE, url="demo://denmark", record={})
+    view = store.create_feature_view(**group)
+    dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=REFERENCE)
+    model = register(dataset.version, at=REFERENCE)
+    result = batch.predict(model_version=model, settings=system.settings)
+    assert _archived(system)["energy_consumption"].unique().to_list() == [0.0]
+    archive = ForecastArchive(system.settings)
+    assert archive.read_explanations(**_run_key()).is_empty()
+    assert archive.read_runs().height == 1
+    assert batch.predict(model_version=model, settings=system.settings) == result
+
+
+WRITES = ("write_run", "write_explanations", "write")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def _everything(system: Any) -> tuple[pl.DataFrame, ...]:
+    archive = ForecastArchive(system.settings)
+    return archive.read_runs(), archive.read(), archive.read_explanations(**_run_key())
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_run_that_is_killed_between_two_writes_does_not_exist_until_it_is_run_again(
+    system: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ForecastArchive, write, kill)
+        with pytest.raises(Killed):
+            batch.predict(**given, settings=system.settings)
+    assert _archived(system).is_empty()
+    assert ForecastArchive(system.settings).read_runs().is_empty()
+    with pytest.raises(NotFoundError, match="no forecasts were made at 2023-02-01 12:00"):
+        find_run(system.settings, reference_datetime=REFERENCE)
+    assert watch.check(REFERENCE + 3 * HOUR, settings=system.settings)["due"][0]["kind"] == "forecast"
+    batch.predict(**given, settings=system.settings)
+    runs, forecasts, explanations = _everything(system)
+    assert (runs.height, forecasts.height) == (1, 72)
+    assert runs["forecasts_hash"].to_list() == [of_frame(forecasts)]
+    assert explanations.select(KEY).n_unique() == 72
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_run_of_another_model_that_is_killed_is_never_read_as_a_mixture(
+    system: Any, given: dict[str, Any], register: Any, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    batch.predict(**given, settings=system.settings)
+    before = _everything(system)
+    other = given | {"model_version": register(1, at=REFERENCE)}
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ForecastArchive, write, kill)
+        with pytest.raises(Killed):
+            batch.predict(**other, settings=system.settings)
+    runs, forecasts, explanations = _everything(system)
+    assert runs.is_empty() or all(kept.equals(was) for kept, was in zip((runs, explanations), before[::2], strict=True))
+    assert forecasts.equals(before[1])
+    batch.predict(**other, settings=system.settings)
+    assert ForecastArchive(system.settings).read_runs()["model_version"].to_list() == [other["model_version"]]
+
+
+@pytest.mark.parametrize("table", ["forecast_runs", "forecast_explanations", "forecasts"])
+def test_a_full_disk_is_an_error_that_may_heal_and_leaves_no_run(
+    system: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    real = delta.write_deltalake
+
+    def full(target: Any, *arguments: Any, **options: Any) -> None:
+        if target.table_uri.rstrip("/").endswith(f"/{table}"):
+            raise OSError(28, "No space left on device")
+        real(target, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delta, "write_deltalake", full)
+        with pytest.raises(StorageError, match=r"the disk that holds .* is full"):
+            batch.predict(**given, settings=system.settings)
+    assert _archived(system).is_empty()
+    assert ForecastArchive(system.settings).read_runs().is_empty()
+    batch.predict(**given, settings=system.settings)
+    assert ForecastArchive(system.settings).read_runs().height == 1

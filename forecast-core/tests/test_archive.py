@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.archive import EXPLANATIONS, METRICS, ForecastArchive
+from forecast_core.archive import EXPLANATIONS, METRICS, RUNS, ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import FORECASTS, HOUR, QUANTILES, UTC_HOUR
 from forecast_core.contracts.settings import Settings
@@ -157,16 +157,81 @@ def explanations(*, reference: datetime = REFERENCE, value: float = 1.0, kinds: 
 def test_explanations_of_a_run_are_read_whole_or_by_series_and_replaced_as_a_whole(archive: ForecastArchive) -> None:
     run: dict[str, Any] = {"feature_view_version": 1, "reference_datetime": REFERENCE}
     assert archive.read_explanations(**run).equals(pl.DataFrame(schema=EXPLANATIONS))
-    assert archive.write_explanations(explanations().reverse()) == 12
-    archive.write_explanations(explanations(reference=REFERENCE + HOUR, value=9.0))
+    assert archive.write_explanations(explanations().reverse(), **run) == 12
+    later = run | {"reference_datetime": REFERENCE + HOUR}
+    archive.write_explanations(explanations(reference=REFERENCE + HOUR, value=9.0), **later)
     assert archive.read_explanations(**run).equals(explanations())
     one = archive.read_explanations(**run, area="DK1", consumer_type="b")
     assert one.equals(explanations(kinds=("b",)))
-    archive.write_explanations(explanations(kinds=("a",), value=5.0))
+    archive.write_explanations(explanations(kinds=("a",), value=5.0), **run)
     assert archive.read_explanations(**run).equals(explanations(kinds=("a",), value=5.0))
     assert archive.read_explanations(feature_view_version=2, reference_datetime=REFERENCE).is_empty()
 
 
-def test_explanations_must_be_numbers(archive: ForecastArchive) -> None:
+def test_an_empty_explanation_takes_the_place_of_the_one_before(archive: ForecastArchive, tmp_path: Path) -> None:
+    run: dict[str, Any] = {"feature_view_version": 1, "reference_datetime": REFERENCE}
+    none = pl.DataFrame(schema=EXPLANATIONS)
+    assert archive.write_explanations(none, **run) == 0
+    archive.write_explanations(explanations(), **run)
+    later = explanations(reference=REFERENCE + HOUR)
+    archive.write_explanations(later, **run | {"reference_datetime": REFERENCE + HOUR})
+    for _ in range(2):
+        assert archive.write_explanations(none, **run) == 0
+        assert archive.read_explanations(**run).is_empty()
+        assert version(tmp_path, "forecast_explanations") == 3
+    assert archive.read_explanations(**run | {"reference_datetime": REFERENCE + HOUR}).equals(later)
+
+
+def test_explanations_must_be_numbers_and_of_the_run_that_is_named(archive: ForecastArchive) -> None:
     with pytest.raises(InvalidArgument, match="value"):
-        archive.write_explanations(explanations(value=float("nan")))
+        archive.write_explanations(
+            explanations(value=float("nan")), feature_view_version=1, reference_datetime=REFERENCE
+        )
+    with pytest.raises(InvalidArgument, match="expected the rows of the run"):
+        archive.write_explanations(explanations(), feature_view_version=2, reference_datetime=REFERENCE)
+
+
+def facts(**values: object) -> pl.DataFrame:
+    """RUNS of ``forecasts()``."""
+    row = {
+        "reference_datetime": REFERENCE,
+        **dict.fromkeys(("feature_view_version", "training_dataset_version", "model_version"), 1),
+        "fh": 24,
+        "window_start": REFERENCE - 48 * HOUR,
+        "window_end": REFERENCE,
+        "history_rows": 48,
+        "history_series": 1,
+        "history_hash": "a",
+        "forecasts": 96,
+        "forecasts_hash": "b",
+        "made_by": "{}",
+    }
+    return pl.DataFrame([row | values], schema=RUNS)
+
+
+def test_a_run_exists_from_the_commit_of_its_forecasts_on(archive: ForecastArchive) -> None:
+    archive.write_run(facts())
+    assert archive.read_runs().is_empty()
+    archive.write(forecasts())
+    assert archive.read_runs().equals(facts())
+    # The next hour's run, and another model's in the place of the first: their rows are written, their forecasts not.
+    archive.write_run(facts(reference_datetime=REFERENCE + HOUR))
+    assert archive.read_runs().equals(facts())
+    archive.write_run(facts(model_version=2))
+    assert archive.read_runs().is_empty()
+    archive.write(forecasts(model=2))
+    assert archive.read_runs().equals(facts(model_version=2))
+    archive.write_run(facts(forecasts=95, model_version=2))
+    assert archive.read_runs().is_empty()
+
+
+def test_runs_that_are_known_are_returned_again_without_looking_for_their_forecasts(archive: ForecastArchive) -> None:
+    for hour in range(3):
+        archive.write_run(facts(reference_datetime=REFERENCE + hour * HOUR))
+    known = facts(reference_datetime=REFERENCE + HOUR)
+    archive.write(forecasts(reference=REFERENCE + 2 * HOUR))
+    assert archive.read_runs(known=known)["reference_datetime"].to_list() == [REFERENCE + HOUR, REFERENCE + 2 * HOUR]
+    # Facts that changed since are not those that were known.
+    other = facts(reference_datetime=REFERENCE + HOUR, model_version=3)
+    archive.write_run(other)
+    assert archive.read_runs(known=known)["reference_datetime"].to_list() == [REFERENCE + 2 * HOUR]

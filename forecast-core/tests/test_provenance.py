@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 
 from forecast_core.archive import RUNS, ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
@@ -98,15 +98,30 @@ def run(**values: object) -> pl.DataFrame:
     return pl.DataFrame([facts | values], schema=RUNS)
 
 
+def forecasts(*, model_version: int = 1) -> pl.DataFrame:
+    """The 24 forecasts of ``run``."""
+    hours = pl.datetime_range(REFERENCE, REFERENCE + 23 * HOUR, HOUR, time_unit="us", eager=True)
+    texts = {"area": "DK1", "consumer_type": "111", "quality": "model"}
+    versions = {"feature_view_version": 1, "training_dataset_version": 1, "model_version": model_version}
+    constants = {"reference_datetime": REFERENCE, **texts, **versions} | dict.fromkeys(
+        ("energy_consumption", *QUANTILES), 1.0
+    )
+    return hours.to_frame("datetime_utc").select(
+        pl.lit(constants[name], dtype).alias(name) if name in constants else name for name, dtype in FORECASTS.items()
+    )
+
+
 def test_a_runs_facts_keep_who_made_them_first_until_they_are_other_facts(tmp_path: Path) -> None:
     archive = ForecastArchive(Settings(root_dir=tmp_path))
     assert archive.read_runs().is_empty()
     archive.write_run(run())
     archive.write_run(run(made_by=json.dumps({"dag_run_id": "second"})))
+    archive.write(forecasts())
     assert archive.read_runs().equals(run())
     assert DeltaTable(str(tmp_path / "store" / "forecast_runs")).version() == 1
     other = run(model_version=2, made_by=json.dumps({"dag_run_id": "third"}))
     archive.write_run(other)
+    archive.write(forecasts(model_version=2))
     archive.write_run(run(feature_view_version=2))
     assert archive.read_runs(feature_view_version=1).equals(other)
     assert archive.read_runs(reference_from=REFERENCE + HOUR).is_empty()

@@ -158,26 +158,31 @@ class Served:
 
     def _taken_up(self, versions: Mapping[str, int]) -> Current:
         before = self.current
-        runs = before.runs
-        if versions.get("forecast_runs") != before.versions.get("forecast_runs"):
-            runs = self.archive.read_runs()
+        runs, same_forecasts = before.runs, versions.get("forecasts") == before.versions.get("forecasts")
+        # A run's row is written before its forecasts, and the run exists from the latter on.
+        if not same_forecasts or versions.get("forecast_runs") != before.versions.get("forecast_runs"):
+            runs = self.archive.read_runs(known=before.runs)
         numbers = runs["feature_view_version"].unique().to_list()
         views = {number: before.views.get(number) or self.store.feature_view(number) for number in numbers}
         newest = runs["feature_view_version"][-1:].to_list()
         wanted = {*before.latest, *newest} & set(numbers)
-        latest = {number: self._latest(runs, number) for number in sorted(wanted)}
+        latest = {number: self._latest(runs, number, hold=same_forecasts) for number in sorted(wanted)}
         ingests = before.ingests
         if versions.get("ingests") != before.versions.get("ingests") or set(views) != set(before.views):
             ingests = {number: self._newest_ingest(view) for number, view in views.items()}
         _LOG.debug("tables at %s", versions)
         return Current(versions, runs, views, latest, ingests)
 
-    def _latest(self, runs: pl.DataFrame, view: int) -> RunIndex:
-        """Return the index of a view's latest run: the one that is held, if that is still it."""
+    def _latest(self, runs: pl.DataFrame, view: int, *, hold: bool = True) -> RunIndex:
+        """Return the index of a view's latest run: the one in memory if ``hold`` and it is of the same run facts.
+
+        With other forecasts in the table, equal facts are not enough: they are written first, so the index may be of
+        the forecasts before them.
+        """
         facts = runs.filter(pl.col("feature_view_version") == view).row(-1, named=True)
         tag = run_tag(facts)
         held = self.current.latest.get(view)
-        if held is not None and held.tag == tag:
+        if hold and held is not None and held.tag == tag:
             return held
         reference: datetime = facts["reference_datetime"]
         frame = self.archive.read_run(feature_view_version=view, reference_datetime=reference)

@@ -1,8 +1,8 @@
-"""Batch prediction: forecast every series with one model version, and archive the forecasts with what made them."""
+"""Batch prediction: forecast every series with one model version; archive forecasts, explanation and run facts."""
 
 import logging
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import polars as pl
 
@@ -22,6 +22,48 @@ _SAMPLE_SERIES: Final = 3
 _SAMPLE_HOURS: Final = 3
 
 
+class Sample(TypedDict):
+    """One forecast as ``predict`` shows it: the hour as text in UTC, energies in kWh."""
+
+    area: str
+    consumer_type: str
+    datetime_utc: str
+    energy_consumption: float
+    q10: float
+    q90: float
+    quality: str
+
+
+class Predicted(TypedDict):
+    """What ``predict`` returns.
+
+    ``rows`` forecasts of ``series`` series for ``hours`` hours each, from ``first_hour`` to ``last_hour``; ``quality``
+    counts them by quality. Times are text in UTC. ``sample`` has the first hours of the largest series.
+    """
+
+    rows: int
+    series: int
+    hours: int
+    reference_datetime: str
+    first_hour: str
+    last_hour: str
+    quality: dict[str, int]
+    feature_view_version: int
+    training_dataset_version: int
+    model_version: int
+    sample: list[Sample]
+
+
+class _RunKey(TypedDict):
+    feature_view_version: int
+    reference_datetime: datetime
+
+
+class _Names(_RunKey):
+    training_dataset_version: int
+    model_version: int
+
+
 def predict(
     fh: int | str = 24,
     feature_view_version: int | str | None = None,
@@ -33,13 +75,13 @@ def predict(
     dag_run_id: str | None = None,
     forecast_from: str | None = None,
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Predicted:
     """Forecast ``fh`` hours for every series observed in [start, end), and archive the forecasts.
 
-    The first hour is ``end``, or the reference time if the model was trained for that.
+    The first forecast hour is ``end``, or the reference time if the model was trained for that.
 
-    The archive has one forecast per feature view, reference time, series and hour: the same again changes nothing,
-    another model version at the same reference time takes the place of the one before.
+    The archive has one forecast per feature view, reference time, series and hour. Forecasting again with the same
+    inputs changes nothing; forecasts of another model version replace those of the same reference time.
 
     Args:
         fh: Hours to forecast, at most those that the model was trained for.
@@ -54,7 +96,7 @@ def predict(
         settings: Where things are; default from the environment.
 
     Returns:
-        Plain JSON: counts, the hours, the versions, how many forecasts are of which quality, and a sample of them.
+        ``Predicted``, plain JSON.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or versions do not belong together.
@@ -77,40 +119,55 @@ def predict(
     history = _history(settings, run)
     fitted = load_forecaster.load(tracking.download_model(settings, run.model))
     predictions, reasons = fitted.predict_and_explain(history, end=run.window.end, fh=run.fh)
-    versions = {
+    forecasts = provenance.forecast_rows(predictions, run=_names(run))
+    made_by = provenance.made_by("batch-prediction-pipeline", dag_run_id=dag_run_id)
+    facts = provenance.run_facts(forecasts, history, view=run.view, window=run.window, fh=run.fh, made_by=made_by)
+    _archive(ForecastArchive(settings), run, facts=facts, reasons=reasons, forecasts=forecasts)
+    return _summary(run, forecasts)
+
+
+def _names(run: ForecastRun) -> _Names:
+    """Return the columns of FORECASTS that are the same in every row of a run."""
+    return {
+        "reference_datetime": run.reference_datetime,
         "feature_view_version": run.view.version,
         "training_dataset_version": int(run.model.tags["training_dataset_version"]),
         "model_version": run.model.version,
     }
-    forecasts = provenance.forecast_rows(predictions, run={"reference_datetime": run.reference_datetime, **versions})
-    made_by = provenance.made_by("batch-prediction-pipeline", dag_run_id=dag_run_id)
-    archive = ForecastArchive(settings)
-    rows = archive.write(forecasts)
-    # After its forecasts: a run that is killed in between is seen as one whose facts do not fit, and mends it when it
-    # is run again.
-    archive.write_explanations(_of_run(reasons, run))
-    archive.write_run(
-        provenance.run_facts(forecasts, history, view=run.view, window=run.window, fh=run.fh, made_by=made_by)
-    )
+
+
+def _archive(
+    archive: ForecastArchive, run: ForecastRun, *, facts: pl.DataFrame, reasons: pl.DataFrame, forecasts: pl.DataFrame
+) -> None:
+    """Write the run's facts, the explanation and last the forecasts, from whose commit on the run exists.
+
+    A kill or a full disk in between leaves facts whose forecasts are missing, and such a run is not read; running again
+    completes it. The facts come first: an explanation must not stand beside the forecasts of the model before.
+    """
+    key: _RunKey = {"feature_view_version": run.view.version, "reference_datetime": run.reference_datetime}
+    named = [pl.lit(value, EXPLANATIONS[name]).alias(name) for name, value in key.items()]
+    archive.write_run(facts)
+    archive.write_explanations(reasons.with_columns(named).select(EXPLANATIONS.names()), **key)
+    archive.write(forecasts)
+
+
+def _summary(run: ForecastRun, forecasts: pl.DataFrame) -> Predicted:
     quality = dict(forecasts["quality"].value_counts().sort("quality").iter_rows())
-    logger.info("archived %d forecasts from %s on: %s", rows, run.window.end, quality)
+    logger.info("archived %d forecasts from %s on: %s", forecasts.height, _text(forecasts["datetime_utc"][0]), quality)
+    names = _names(run)
     return {
-        "rows": rows,
+        "rows": forecasts.height,
         "series": forecasts.select(SERIES).n_unique(),
         "hours": run.fh,
-        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
+        "reference_datetime": _text(run.reference_datetime),
         "first_hour": _text(forecasts["datetime_utc"].min()),
         "last_hour": _text(forecasts["datetime_utc"].max()),
         "quality": quality,
-        **versions,
+        "feature_view_version": names["feature_view_version"],
+        "training_dataset_version": names["training_dataset_version"],
+        "model_version": names["model_version"],
         "sample": sample(forecasts),
     }
-
-
-def _of_run(reasons: pl.DataFrame, run: ForecastRun) -> pl.DataFrame:
-    key = {"reference_datetime": run.reference_datetime, "feature_view_version": run.view.version}
-    named = [pl.lit(value, EXPLANATIONS[name]).alias(name) for name, value in key.items()]
-    return reasons.with_columns(named).select(EXPLANATIONS.names())
 
 
 def _history(settings: Settings, run: ForecastRun) -> pl.DataFrame:
@@ -133,15 +190,16 @@ def _history(settings: Settings, run: ForecastRun) -> pl.DataFrame:
     return history
 
 
-def sample(forecasts: pl.DataFrame) -> list[dict[str, Any]]:
+def sample(forecasts: pl.DataFrame) -> list[Sample]:
     """Return the first hours of the largest series, largest first, as plain JSON."""
     sizes = forecasts.group_by(SERIES).agg(pl.col("energy_consumption").mean().alias("size"))
     largest = sizes.sort("size", *SERIES, descending=[True, False, False]).head(_SAMPLE_SERIES).with_row_index("rank")
     first = forecasts.sort(KEY).group_by(SERIES, maintain_order=True).head(_SAMPLE_HOURS)
     shown = first.join(largest, on=SERIES).sort("rank", "datetime_utc")
     columns = (*KEY, "energy_consumption", "q10", "q90", "quality")
-    return shown.select(columns).with_columns(pl.col("datetime_utc").dt.strftime(DATETIME_FORMAT)).to_dicts()
+    rows = shown.select(columns).with_columns(pl.col("datetime_utc").dt.strftime(DATETIME_FORMAT)).to_dicts()
+    return [cast("Sample", row) for row in rows]
 
 
-def _text(moment_: Any) -> str:
-    return str(moment_.strftime(DATETIME_FORMAT))
+def _text(time: Any) -> str:
+    return str(time.strftime(DATETIME_FORMAT))

@@ -80,6 +80,9 @@ EXPLANATIONS: Final = pl.Schema(
 Kind ``feature``: what each group of inputs adds to what the fitted members say; they sum to those members' part.
 """
 
+_IN_FORECASTS: Final = (*RUN, "training_dataset_version", "model_version", "forecasts")
+"""The columns of RUNS that the archived forecasts show, too: their versions and their number."""
+
 _EXPLANATIONS_KEY: Final = (*KEY, "kind", "name")
 _METRICS_KEY: Final = ("days", "level", *KEY, "lead", "metric")
 _METRICS_NULLABLE: Final = (*KEY, "lead", "value")
@@ -152,11 +155,15 @@ class ForecastArchive:
         with storage_errors(self._forecasts.uri):
             return rows.filter(*conditions).select(names).with_columns(categories).collect(engine="streaming")
 
-    def write_explanations(self, frame: pl.DataFrame) -> int:
-        """Store what drove all forecasts of one run, in place of what it stored before; the same again commits nothing.
+    def write_explanations(
+        self, frame: pl.DataFrame, *, feature_view_version: int, reference_datetime: datetime
+    ) -> int:
+        """Store the explanation of one run's forecasts, in place of the stored one; the same again commits nothing.
 
         Args:
-            frame: EXPLANATIONS with at least one row, all of the same feature view version and reference time.
+            frame: EXPLANATIONS of the run; no row at all if every contribution is zero.
+            feature_view_version: The run's.
+            reference_datetime: The run's.
 
         Returns:
             The number of rows.
@@ -166,7 +173,7 @@ class ForecastArchive:
             StorageError: If the archive cannot be written now.
         """
         checked = checks.strict_frame(frame, EXPLANATIONS, key=(*RUN, *_EXPLANATIONS_KEY))
-        return _replace_run(self._explanations, checked)
+        return _replace_run(self._explanations, checked, run=(feature_view_version, as_utc(reference_datetime)))
 
     def read_explanations(
         self,
@@ -210,11 +217,32 @@ class ForecastArchive:
         feature_view_version: int | None = None,
         reference_from: datetime | None = None,
         reference_until: datetime | None = None,
+        known: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
-        """Return RUNS with a reference time in [from, until), sorted by it and the feature view."""
+        """Return RUNS with a reference time in [from, until), sorted by it and the feature view.
+
+        A run exists when its forecasts are archived. Its row is written before them, so a row whose forecasts are not
+        there (yet), or are those of another model, is left out.
+
+        Args:
+            feature_view_version: The feature view of the runs; None for those of all.
+            reference_from: First reference time, inclusive.
+            reference_until: End of the reference times, exclusive.
+            known: RUNS that were returned before: their forecasts are not looked for again.
+        """
         conditions = _run_range(feature_view_version, reference_from, reference_until)
         frame = self._runs.collect(lambda rows: rows.filter(*conditions).select(RUNS.names()))
-        return frame.sort("reference_datetime", "feature_view_version")
+        new = frame if known is None else frame.join(known, on=RUNS.names(), how="anti")
+        missing = new.join(self._archived(new), on=_IN_FORECASTS, how="anti")
+        return frame.join(missing, on=RUN, how="anti").sort("reference_datetime", "feature_view_version")
+
+    def _archived(self, runs: pl.DataFrame) -> pl.DataFrame:
+        """Return ``_IN_FORECASTS`` of the forecasts that are archived for the reference times of some RUNS."""
+        times = runs["reference_datetime"].unique()
+        wanted = [pl.col(_DATE).is_in(times.dt.date().unique().implode()), pl.col(RUN[1]).is_in(times.implode())]
+        versions = [name for name in _IN_FORECASTS if name != "forecasts"]
+        count = pl.len().cast(pl.Int64).alias("forecasts")
+        return self._forecasts.collect(lambda rows: rows.filter(*wanted).group_by(versions).agg(count))
 
     def write_metrics(self, frame: pl.DataFrame) -> int:
         """Store all metrics of one run, in place of those that it stored before; the same again commits nothing.
@@ -265,13 +293,15 @@ def _dated_table(settings: Settings, name: str, schema: pl.Schema) -> Table:
     return table(settings, name, schema=pl.Schema({**schema, _DATE: pl.Date()}), partition_by=(_DATE,))
 
 
-def _replace_run(target: Table, frame: pl.DataFrame, *, makers: tuple[str, ...] = ()) -> int:
-    runs = frame.select(RUN).unique()
-    if runs.height != 1:
-        raise InvalidArgument(
-            f"expected the rows of exactly one run, got those of {runs.rows()[:10]}", runs=runs.rows()
-        )
-    version, reference = runs.row(0)
+def _replace_run(
+    target: Table, frame: pl.DataFrame, *, run: tuple[int, datetime] | None = None, makers: tuple[str, ...] = ()
+) -> int:
+    """Replace the rows of one run: of ``run`` if it is given (the frame may then be empty), or of that in the frame."""
+    runs = frame.select(RUN).unique().rows()
+    if len(runs) + (run is not None) == 0 or any(each != (run or runs[0]) for each in runs):
+        wanted = "exactly one run" if run is None else f"the run {run}"
+        raise InvalidArgument(f"expected the rows of {wanted}, got those of {runs[:10]}", runs=runs)
+    version, reference = run or runs[0]
     key = {_DATE: reference.date(), "feature_view_version": version, "reference_datetime": reference}
     dated = frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE))
     keyed.replace(target, dated, key=key, makers=makers)
