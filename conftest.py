@@ -58,7 +58,7 @@ class System:
         self.ingest_window(window.start, window.end, known_at=reference)
         store = FeatureStore(self.settings)
         view = store.create_feature_view(dataset="demo", feature_group_version=1)
-        dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=reference)
+        dataset = store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=reference)
         return {
             "feature_view_version": view,
             "training_dataset_version": dataset.version,
@@ -74,7 +74,7 @@ class System:
             dataset="demo",
             feature_group_version=1,
             window=Window(start, end),
-            known_at=known_at,
+            reference_datetime=known_at,
             url="demo://denmark",
             record={},
         )

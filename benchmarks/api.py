@@ -85,7 +85,7 @@ def archived(settings: Settings, series: int, *, run: int) -> None:
     observed = keys(series, seen).with_columns(energy_consumption=pl.int_range(pl.len()) % 997 * 10.0)
     observed = observed.select(OBSERVATIONS.names())
     group: dict[str, Any] = {"dataset": "simulated", "feature_group_version": 1}
-    store.ingest(observed, **group, window=seen, known_at=reference, url="simulated", record={})
+    store.ingest(observed, **group, window=seen, reference_datetime=reference, url="simulated", record={})
     view = store.feature_view(store.create_feature_view(**group))
     level = pl.int_range(pl.len()) // HOURS % 997 * 10.0
     point = (level + 500 * (pl.col("datetime_utc").dt.hour() / 24 * 2 * np.pi).sin() + run).round(3)

@@ -79,16 +79,16 @@ def operations(root: Path, series: int, days: int) -> dict[str, tuple[Callable[[
 
     def ingest(window: Window, at: datetime) -> Callable[[pl.DataFrame], Any]:
         return lambda frame: store.ingest(
-            frame, **GROUP, window=window, known_at=at, url="simulated://", record={"rows": frame.height}
+            frame, **GROUP, window=window, reference_datetime=at, url="simulated://", record={"rows": frame.height}
         )
 
     def read(at: datetime, **only: Any) -> Callable[[Any], Any]:
-        return lambda _: store.read(**GROUP, window=newest(days), known_at=at, **only)
+        return lambda _: store.read(**GROUP, window=newest(days), reference_datetime=at, **only)
 
     def training(_: Any) -> Any:
         view = store.create_feature_view(**GROUP)
         return store.create_training_dataset(
-            feature_view_version=view, window=newest(days), known_at=known_at + 2 * WEEK
+            feature_view_version=view, window=newest(days), reference_datetime=known_at + 2 * WEEK
         )
 
     def nothing() -> None:
@@ -193,9 +193,11 @@ class Hours:
         inside = self._said.filter(pl.col("hour").is_between(run, run + 720, closed="left"))
         frame = inside.select("area", "consumer_type", "datetime_utc", value)
         begun = time.process_time(), time.perf_counter()
-        store.ingest(frame, **GROUP, window=window, known_at=window.end, url="simulated://", record={"run": run})
+        store.ingest(
+            frame, **GROUP, window=window, reference_datetime=window.end, url="simulated://", record={"run": run}
+        )
         view = store.create_feature_view(**GROUP)
-        dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=window.end)
+        dataset = store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=window.end)
         cost = time.process_time() - begun[0], time.perf_counter() - begun[1]
         # The files of training datasets are kept for ever; here they would fill the disk.
         (root / "store" / "training_dataset_files" / f"{dataset.content_hash}.parquet").unlink()

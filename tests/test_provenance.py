@@ -130,7 +130,7 @@ def test_a_trace_shows_each_observation_with_the_ingest_that_made_it_known(syste
         dataset="ConsumptionDE35Hour",
         feature_group_version=1,
         window=window,
-        known_at=HOURS[1],
+        reference_datetime=HOURS[1],
         series=[("DK1", "121")],
     )
     observations, ingests = found["observations"], found["ingests"]

@@ -44,7 +44,7 @@ def test_every_hour_comes_through_once_with_its_value_and_the_forecast_keeps_loc
     window = Window.before(reference, days_delay=DELAY, days_export=15)
     store = FeatureStore(settings)
     group: dict[str, Any] = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1}
-    stored = store.read(**group, window=window, known_at=reference)
+    stored = store.read(**group, window=window, reference_datetime=reference)
     assert stored.select("area", "consumer_type", "datetime_utc").rows() == key_hours(window)
     assert stored.equals(pattern(window))
     assert result["features"]["num_unique_samples_per_time_series"] == window.hours

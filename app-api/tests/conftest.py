@@ -51,7 +51,7 @@ class Filled:
             dataset="demo-denmark",
             feature_group_version=1,
             window=window,
-            known_at=reference,
+            reference_datetime=reference,
             url="demo://denmark",
             record={
                 "missing_hours": 3,
@@ -62,7 +62,7 @@ class Filled:
             made_by={"dag_run_id": f"scheduled__{reference.isoformat()}"},
         )
         view = store.create_feature_view(dataset="demo-denmark", feature_group_version=1)
-        store.create_training_dataset(feature_view_version=view, window=window, known_at=reference)
+        store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=reference)
         return view
 
     def page(self, reference: datetime) -> Path:
@@ -74,7 +74,7 @@ class Filled:
         store, archive = FeatureStore(self.settings), ForecastArchive(self.settings)
         view = store.feature_view(1)
         window = Window.before(reference, days_delay=1, days_export=8)
-        history = store.read(dataset=view.dataset, feature_group_version=1, window=window, known_at=reference)
+        history = store.read(dataset=view.dataset, feature_group_version=1, window=window, reference_datetime=reference)
         rows = provenance.forecast_rows(
             predictions(history, window.end, shift=shift),
             run={
@@ -172,7 +172,7 @@ def quarantine(settings: Settings) -> None:
         [{**row, "expectation": "spike", "severity": "warning", "reason": "a jump"}], schema=FINDINGS, orient="row"
     )
     group: dict[str, Any] = {"dataset": "demo-denmark", "feature_group_version": 1}
-    Quarantine(settings).write(found, **group, known_at=REFERENCE, window_start=REFERENCE - 9 * DAY)
+    Quarantine(settings).write(found, **group, reference_datetime=REFERENCE, window_start=REFERENCE - 9 * DAY)
 
 
 def register(settings: Settings) -> None:

@@ -81,7 +81,7 @@ def test_observations_stand_beside_a_forecast_when_they_are_asked_for(api: Any, 
         dataset="demo-denmark",
         feature_group_version=1,
         window=Window(earlier - 3 * DAY, earlier),
-        known_at=REFERENCE,
+        reference_datetime=REFERENCE,
         series=[("DK1", "111")],
     )
     body = SeriesForecast.model_validate(api.get(ONE, params=asked).json())

@@ -167,9 +167,9 @@ def test_forecasts_that_are_all_zero_have_an_empty_explanation(system: Any, regi
     store, group = FeatureStore(system.settings), {"dataset": "demo", "feature_group_version": 1}
     silent = demo.observations(window.start, window.end, known_at=REFERENCE).filter(pl.col("consumer_type") == "111")
     silent = silent.with_columns(energy_consumption=pl.lit(0.0))
-    store.ingest(silent, **group, window=window, known_at=REFERENCE, url="demo://denmark", record={})
+    store.ingest(silent, **group, window=window, reference_datetime=REFERENCE, url="demo://denmark", record={})
     view = store.create_feature_view(**group)
-    dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=REFERENCE)
+    dataset = store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=REFERENCE)
     model = register(dataset.version, at=REFERENCE)
     result = batch.predict(model_version=model, settings=system.settings)
     assert _archived(system)["energy_consumption"].unique().to_list() == [0.0]

@@ -71,9 +71,9 @@ def test_data_that_are_later_than_usual_are_an_alarm(system: Any, register: Any)
     window = Window.before(later, days_delay=1, days_export=3)
     # The source answers, but its newest two days are empty.
     group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
-    old = store.read(**group, window=window, known_at=REFERENCE)
+    old = store.read(**group, window=window, reference_datetime=REFERENCE)
     frame = old.filter(pl.col("datetime_utc") < window.end - timedelta(days=2)).select(OBSERVATIONS.names())
-    store.ingest(frame, **group, window=window, known_at=later, url="demo://denmark", record={})
+    store.ingest(frame, **group, window=window, reference_datetime=later, url="demo://denmark", record={})
     found = watch.check(later, settings=system.settings)["due"]
     assert "data" in {each["kind"] for each in found}
     [text] = [each["text"] for each in found if each["kind"] == "data"]

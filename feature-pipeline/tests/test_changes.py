@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
             dataset="demo",
             feature_group_version=1,
             window=WINDOW,
-            known_at=known_at,
+            reference_datetime=known_at,
             url="demo://denmark",
             record={},
         )

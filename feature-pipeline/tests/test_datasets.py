@@ -180,7 +180,9 @@ def test_a_new_dataset_is_one_entry(settings: Settings, archive: Archive, monkey
         reference, 0, 1, archive(rows), settings=settings.model_copy(update={"minimum_window_share": 0})
     )
     assert (result["dataset"], result["rows"], result["series"]) == ("EIA930", 12, 2)
-    found = FeatureStore(settings).read(dataset="EIA930", feature_group_version=1, window=WINDOW, known_at=reference)
+    found = FeatureStore(settings).read(
+        dataset="EIA930", feature_group_version=1, window=WINDOW, reference_datetime=reference
+    )
     assert found.row(0) == ("US", "CISO", WINDOW.start, 20_000_000.0)
 
 

@@ -36,7 +36,7 @@ def ingest(settings: Settings) -> Ingest:
             dataset=dataset,
             feature_group_version=version,
             window=window,
-            known_at=known_at,
+            reference_datetime=known_at,
             url="x",
             record={},
         )

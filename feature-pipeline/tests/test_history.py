@@ -40,7 +40,9 @@ def bring(api: EnergiDataService, settings: Settings, **changes: Any) -> dict[st
 
 def stored(settings: Settings, known_at: datetime = REFERENCE) -> pl.DataFrame:
     window = Window(START, END)
-    return FeatureStore(settings).read(dataset=DATASET, feature_group_version=1, window=window, known_at=known_at)
+    return FeatureStore(settings).read(
+        dataset=DATASET, feature_group_version=1, window=window, reference_datetime=known_at
+    )
 
 
 def test_a_history_is_stored_chunk_by_chunk_and_asked_for_once(api: EnergiDataService, settings: Settings) -> None:

@@ -72,11 +72,11 @@ def test_reads_as_of_every_reference_time_are_what_the_source_had_published(
             assert result["conflicting"] == 0
     store = FeatureStore(settings)
     for time in times:
-        found = store.read(dataset=DATASET, feature_group_version=1, window=WINDOW, known_at=time)
+        found = store.read(dataset=DATASET, feature_group_version=1, window=WINDOW, reference_datetime=time)
         assert_frame_equal(found, published(versions, time))
-    assert store.read(dataset=DATASET, feature_group_version=1, window=WINDOW, known_at=times[3] - HOUR).equals(
-        published(versions, times[2])
-    )
+    assert store.read(
+        dataset=DATASET, feature_group_version=1, window=WINDOW, reference_datetime=times[3] - HOUR
+    ).equals(published(versions, times[2]))
 
 
 @pytest.fixture(scope="module")

@@ -82,4 +82,6 @@ def test_a_malformed_answer_ends_in_an_error_or_a_warning_and_never_in_wrong_dat
 
 
 def read(settings: Settings, window: Window, known_at: Any) -> pl.DataFrame:
-    return FeatureStore(settings).read(dataset=DATASET, feature_group_version=1, window=window, known_at=known_at)
+    return FeatureStore(settings).read(
+        dataset=DATASET, feature_group_version=1, window=window, reference_datetime=known_at
+    )

@@ -24,7 +24,7 @@ FIRST = pl.int_range(pl.len()) < 1
 
 def stored(settings: Settings, window: Window, dataset: str = "ConsumptionDE35Hour") -> pl.DataFrame:
     return FeatureStore(settings).read(
-        dataset=dataset, feature_group_version=1, window=window, known_at=datetime(2023, 2, 4, 16, tzinfo=UTC)
+        dataset=dataset, feature_group_version=1, window=window, reference_datetime=datetime(2023, 2, 4, 16, tzinfo=UTC)
     )
 
 

@@ -59,7 +59,7 @@ def test_after_a_release_the_same_run_stores_the_same_values(stopped: str, setti
     result = pipeline.run(REFERENCE, 15, 1, stopped, settings=settings)
     assert (result["rows"], result["warnings"], result["quarantined"]) == (1824, [], 0)
     known = FeatureStore(settings).read(
-        dataset=DATASET, feature_group_version=1, window=window, known_at=window.end.replace(month=3)
+        dataset=DATASET, feature_group_version=1, window=window, reference_datetime=window.end.replace(month=3)
     )
     assert known["energy_consumption"].min() == -5.0
 

@@ -143,7 +143,7 @@ def ingest(rows: pl.DataFrame, settings: Settings) -> None:
         dataset="small",
         feature_group_version=1,
         window=WINDOW,
-        known_at=END - ONE_HOUR,
+        reference_datetime=END - ONE_HOUR,
         url="test",
         record={},
     )
@@ -164,7 +164,7 @@ def test_what_the_run_itself_stored_is_still_new_when_it_runs_again(
     ingest(clean.filter(KIND != "310"), settings)
     first = check(clean)
     FeatureStore(settings).ingest(
-        clean, dataset="small", feature_group_version=1, window=WINDOW, known_at=END, url="test", record={}
+        clean, dataset="small", feature_group_version=1, window=WINDOW, reference_datetime=END, url="test", record={}
     )
     assert check(clean) == first
     assert first.counts == {"new_series": 1}

@@ -38,7 +38,7 @@ def ingest(store: FeatureStore, given: pl.DataFrame, **changes: Any) -> IngestCo
         "dataset": "demo",
         "feature_group_version": 1,
         "window": WINDOW,
-        "known_at": KNOWN_AT,
+        "reference_datetime": KNOWN_AT,
         "url": "demo://denmark",
         "record": {"rows": given.height},
     }
@@ -51,7 +51,7 @@ def view_of_ingested(store: FeatureStore) -> int:
 
 
 def dataset_as_known_at(store: FeatureStore, known_at: datetime, view: int = 1) -> TrainingDataset:
-    return store.create_training_dataset(feature_view_version=view, window=WINDOW, known_at=known_at)
+    return store.create_training_dataset(feature_view_version=view, window=WINDOW, reference_datetime=known_at)
 
 
 VALUE = pl.col("energy_consumption")
@@ -88,14 +88,14 @@ def test_an_unknown_feature_group_is_named_with_those_that_exist(store: FeatureS
     ingest(store, frame())
     ingest(store, frame(), dataset="other", feature_group_version=2)
     with pytest.raises(NotFoundError, match=r"'demo' version 3.*\('demo', 1\), \('other', 2\)"):
-        store.read(dataset="demo", feature_group_version=3, window=WINDOW, known_at=KNOWN_AT)
+        store.read(dataset="demo", feature_group_version=3, window=WINDOW, reference_datetime=KNOWN_AT)
     assert store.feature_group_versions("other") == [("other", 2)]
 
 
 def test_the_latest_ingest_is_the_one_known_last_not_the_one_written_last(store: FeatureStore) -> None:
     assert store.latest_ingest(feature_group_version=1) is None
     later = Window(WINDOW.start + HOUR, WINDOW.end + HOUR)
-    ingest(store, frame(start=later.start), window=later, known_at=KNOWN_AT + HOUR, record={"note": "later"})
+    ingest(store, frame(start=later.start), window=later, reference_datetime=KNOWN_AT + HOUR, record={"note": "later"})
     ingest(store, frame())
     latest = store.latest_ingest(feature_group_version=1, dataset="demo")
     assert latest is not None
@@ -141,9 +141,9 @@ def test_a_training_dataset_is_identified_by_content_not_by_arrival(tmp_path: Pa
     forwards, backwards = (FeatureStore(Settings(root_dir=tmp_path / name)) for name in ("forwards", "backwards"))
     parts = [(frame(), KNOWN_AT), (frame(first=5.0), KNOWN_AT + HOUR), (frame(), KNOWN_AT + 2 * HOUR)]
     for part, known_at in parts:
-        ingest(forwards, part, known_at=known_at)
+        ingest(forwards, part, reference_datetime=known_at)
     for part, known_at in reversed(parts):
-        ingest(backwards, part.reverse(), known_at=known_at + timedelta(minutes=1))
+        ingest(backwards, part.reverse(), reference_datetime=known_at + timedelta(minutes=1))
     datasets = {}
     for store, later in ((forwards, timedelta(0)), (backwards, timedelta(minutes=1))):
         store.create_feature_view(dataset="demo", feature_group_version=1)
@@ -166,7 +166,7 @@ def test_the_hash_of_a_training_dataset_is_pinned(store: FeatureStore) -> None:
 def test_a_training_dataset_does_not_change_when_values_are_revised(store: FeatureStore) -> None:
     view_of_ingested(store)
     dataset = dataset_as_known_at(store, KNOWN_AT)
-    ingest(store, frame(first=7.0), known_at=KNOWN_AT + HOUR)
+    ingest(store, frame(first=7.0), reference_datetime=KNOWN_AT + HOUR)
     assert store.read_training_dataset(dataset.version).equals(frame())
     assert dataset_as_known_at(store, KNOWN_AT + HOUR).version == 2
 
@@ -202,7 +202,7 @@ def test_a_training_dataset_of_nothing_says_which_hours_there_are(store: Feature
     view = view_of_ingested(store)
     elsewhere = Window(WINDOW.end, WINDOW.end + HOUR)
     with pytest.raises(WindowError, match="2023-01-01 22:00 to 2023-01-02 01:00"):
-        store.create_training_dataset(feature_view_version=view, window=elsewhere, known_at=KNOWN_AT)
+        store.create_training_dataset(feature_view_version=view, window=elsewhere, reference_datetime=KNOWN_AT)
     with pytest.raises(WindowError, match="no hour at all"):
         dataset_as_known_at(store, KNOWN_AT - HOUR)
 
@@ -228,9 +228,9 @@ def test_a_table_of_an_older_format_is_refused_by_name(store: FeatureStore, tmp_
     table = DeltaTable(str(tmp_path / "store" / "observations" / "demo" / "v1"))
     table.alter.set_table_properties({"forecast_core.format": "1"}, raise_if_not_exists=False)
     with pytest.raises(FormatError, match="format '1', this software reads and writes format '2'"):
-        store.read(dataset="demo", feature_group_version=1, window=WINDOW, known_at=KNOWN_AT)
+        store.read(dataset="demo", feature_group_version=1, window=WINDOW, reference_datetime=KNOWN_AT)
     with pytest.raises(FormatError):
-        ingest(store, frame(first=2.0), known_at=KNOWN_AT + HOUR)
+        ingest(store, frame(first=2.0), reference_datetime=KNOWN_AT + HOUR)
 
 
 def test_a_store_may_be_named_by_a_file_uri(tmp_path: Path) -> None:
@@ -282,8 +282,8 @@ def test_a_full_disk_is_said_to_be_full_and_after_making_room_all_is_well(small_
         while True:
             file.write(b"x" * 4096)
     with pytest.raises(StorageError, match=r"disk that holds .* is full"):
-        ingest(store, frame(first=2.0), known_at=KNOWN_AT + HOUR)
-    as_before = store.read(dataset="demo", feature_group_version=1, window=WINDOW, known_at=KNOWN_AT + HOUR)
+        ingest(store, frame(first=2.0), reference_datetime=KNOWN_AT + HOUR)
+    as_before = store.read(dataset="demo", feature_group_version=1, window=WINDOW, reference_datetime=KNOWN_AT + HOUR)
     assert as_before.equals(frame())
     ballast.unlink()
-    assert ingest(store, frame(first=2.0), known_at=KNOWN_AT + HOUR).revised == 8
+    assert ingest(store, frame(first=2.0), reference_datetime=KNOWN_AT + HOUR).revised == 8

@@ -36,16 +36,16 @@ def run(store: FeatureStore, hour: int) -> None:
         dataset="demo",
         feature_group_version=1,
         window=window,
-        known_at=window.end,
+        reference_datetime=window.end,
         url="demo://denmark",
         record={},
     )
     view = store.create_feature_view(dataset="demo", feature_group_version=1)
-    store.create_training_dataset(feature_view_version=view, window=window, known_at=window.end)
+    store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=window.end)
 
 
 def state(store: FeatureStore) -> pl.DataFrame:
-    return store.read(dataset="demo", feature_group_version=1, window=EVERYTHING, known_at=START + 2 * WEEK)
+    return store.read(dataset="demo", feature_group_version=1, window=EVERYTHING, reference_datetime=START + 2 * WEEK)
 
 
 def grow_old(folder: Path) -> None:

@@ -50,7 +50,8 @@ def frame(run):
 def ingest(store, run):
     window = Window(START + run * HOUR, START + (run + HOURS) * HOUR)
     return store.ingest(frame(run), dataset="demo", feature_group_version=1, window=window,
-                        known_at=START + timedelta(days=9) + run * HOUR, url="demo://denmark", record={"run": run})
+                        reference_datetime=START + timedelta(days=9) + run * HOUR,
+                        url="demo://denmark", record={"run": run})
 
 if __name__ == "__main__":
     store = FeatureStore(Settings(root_dir=Path(sys.argv[1])))
@@ -77,7 +78,7 @@ def states(root: Path) -> list[pl.DataFrame]:
     store = FeatureStore(Settings(root_dir=root))
     window = Window(START, START + (HOURS + RUNS) * HOUR)
     times = [START + timedelta(days=9) + run * HOUR for run in range(-1, RUNS + 1)]
-    return [store.read(dataset="demo", feature_group_version=1, window=window, known_at=at) for at in times]
+    return [store.read(dataset="demo", feature_group_version=1, window=window, reference_datetime=at) for at in times]
 
 
 def facts(root: Path) -> pl.DataFrame:

@@ -172,14 +172,14 @@ def ingest(store: FeatureStore, each: Said) -> IngestCounts:
         dataset="demo",
         feature_group_version=1,
         window=each.window,
-        known_at=each.known_at,
+        reference_datetime=each.known_at,
         url="demo://denmark",
         record={},
     )
 
 
 def read(store: FeatureStore, known_at: datetime) -> pl.DataFrame:
-    return store.read(**GROUP, window=EVERYTHING, known_at=known_at)
+    return store.read(**GROUP, window=EVERYTHING, reference_datetime=known_at)
 
 
 MAINTAIN = "maintain"
@@ -205,7 +205,7 @@ def assert_as_of_every_time(store: FeatureStore, ingests: Sequence[Said]) -> Non
     for known_at in TIMES:
         assert identical(read(store, known_at), oracle(ingests, known_at))
         assert identical(
-            store.read_known(**GROUP, window=EVERYTHING, known_at=known_at), oracle_known(ingests, known_at)
+            store.read_known(**GROUP, window=EVERYTHING, reference_datetime=known_at), oracle_known(ingests, known_at)
         )
         stored = store.read_revisions(**GROUP, window=EVERYTHING, known_until=known_at)
         assert identical(stored, oracle_revisions(ingests, known_at))
@@ -299,25 +299,25 @@ def test_some_series_are_read_alone(tmp_path: Path) -> None:
     ingest(store, Said(Window(START, START + HOUR), TIMES[0], dict.fromkeys(keys, 1.0)))
     wanted = [SERIES[1], ("DK2", "111"), SERIES[1]]
     for reader in (store.read, store.read_known):
-        found = reader(**GROUP, window=EVERYTHING, known_at=TIMES[1], series=wanted)
+        found = reader(**GROUP, window=EVERYTHING, reference_datetime=TIMES[1], series=wanted)
         assert found.select(KEY).rows() == [keys[1]]
     assert store.read_revisions(**GROUP, window=EVERYTHING, series=wanted).height == 1
-    assert store.read(**GROUP, window=EVERYTHING, known_at=TIMES[1], series=[]).is_empty()
-    assert store.known_series(**GROUP, known_at=TIMES[1]) == list(SERIES)
-    assert store.known_series(**GROUP, known_at=TIMES[0] - HOUR) == []
-    assert store.known_series(dataset="other", feature_group_version=1, known_at=TIMES[1]) == []
+    assert store.read(**GROUP, window=EVERYTHING, reference_datetime=TIMES[1], series=[]).is_empty()
+    assert store.known_series(**GROUP, reference_datetime=TIMES[1]) == list(SERIES)
+    assert store.known_series(**GROUP, reference_datetime=TIMES[0] - HOUR) == []
+    assert store.known_series(dataset="other", feature_group_version=1, reference_datetime=TIMES[1]) == []
 
 
 def test_hours_are_covered_by_ingests_together_and_only_by_those_from_a_time_on(tmp_path: Path) -> None:
     store = store_at(tmp_path)
-    assert not store.covered(**GROUP, window=Window(START, START + HOUR), known_at=TIMES[0])
+    assert not store.covered(**GROUP, window=Window(START, START + HOUR), reference_datetime=TIMES[0])
     for first, hours, known_at in ((2, 2, TIMES[3]), (0, 2, TIMES[2]), (6, 1, TIMES[3])):
         ingest(store, Said(Window(START + first * HOUR, START + (first + hours) * HOUR), known_at, {}))
     four = Window(START, START + 4 * HOUR)
-    assert store.covered(**GROUP, window=four, known_at=TIMES[2])
-    assert not store.covered(**GROUP, window=four, known_at=TIMES[3])
-    assert store.covered(**GROUP, window=Window(START + 2 * HOUR, four.end), known_at=TIMES[3])
-    assert not store.covered(**GROUP, window=Window(START, START + 5 * HOUR), known_at=TIMES[2])
+    assert store.covered(**GROUP, window=four, reference_datetime=TIMES[2])
+    assert not store.covered(**GROUP, window=four, reference_datetime=TIMES[3])
+    assert store.covered(**GROUP, window=Window(START + 2 * HOUR, four.end), reference_datetime=TIMES[3])
+    assert not store.covered(**GROUP, window=Window(START, START + 5 * HOUR), reference_datetime=TIMES[2])
     assert [(each.known_at, each.window.hours) for each in store.ingests(**GROUP)] == [
         (TIMES[2], 2),
         (TIMES[3], 2),

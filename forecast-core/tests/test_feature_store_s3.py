@@ -74,13 +74,15 @@ def ingest(store: FeatureStore, run: int) -> None:
     window = Window(START + run * HOUR, START + (run + HOURS) * HOUR)
     rows = [("DK1", kind, window.start + step * HOUR, float(step % 5)) for kind in "abc" for step in range(HOURS)]
     frame = pl.DataFrame(rows, schema=OBSERVATIONS, orient="row")
-    store.ingest(frame, **GROUP, window=window, known_at=window.end, url="demo://denmark", record={"run": run})
+    store.ingest(
+        frame, **GROUP, window=window, reference_datetime=window.end, url="demo://denmark", record={"run": run}
+    )
 
 
 def states(store: FeatureStore) -> list[pl.DataFrame]:
     window = Window(START, START + (HOURS + RUNS) * HOUR)
     times = [START + (HOURS + run) * HOUR for run in range(RUNS)]
-    return [store.read(**GROUP, window=window, known_at=known_at) for known_at in times]
+    return [store.read(**GROUP, window=window, reference_datetime=known_at) for known_at in times]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_a_store_on_s3_gives_what_one_on_disk_gives(settings: Settings, on_disk:
     expected = states(on_disk)
     window = Window(START, START + HOURS * HOUR)
     view = store.create_feature_view(**GROUP)
-    dataset = store.create_training_dataset(feature_view_version=view, window=window, known_at=window.end)
+    dataset = store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=window.end)
     report = store.maintain(keep=timedelta(days=1))
     assert report["observations/demo/v1"]["files_after"] == 4
     for mine, theirs in zip(states(store), expected, strict=True):

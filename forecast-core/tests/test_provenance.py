@@ -142,13 +142,13 @@ def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(t
         "url": "demo://",
         "record": {},
     }
-    store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "first"})
-    store.ingest(frame, **named, known_at=REFERENCE, made_by={"dag_run_id": "late"})
-    store.ingest(frame, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "again"})
+    store.ingest(frame, **named, reference_datetime=REFERENCE + HOUR, made_by={"dag_run_id": "first"})
+    store.ingest(frame, **named, reference_datetime=REFERENCE, made_by={"dag_run_id": "late"})
+    store.ingest(frame, **named, reference_datetime=REFERENCE + HOUR, made_by={"dag_run_id": "again"})
     assert [ingest.made_by["dag_run_id"] for ingest in store.ingests()] == ["late", "first"]
     assert [ingest.counts.new for ingest in store.ingests()] == [1, 1]
     more = pl.concat([frame, frame.with_columns(pl.col("datetime_utc") + HOUR)])
-    store.ingest(more, **named, known_at=REFERENCE + HOUR, made_by={"dag_run_id": "with more"})
+    store.ingest(more, **named, reference_datetime=REFERENCE + HOUR, made_by={"dag_run_id": "with more"})
     assert store.ingests()[1].made_by == {"dag_run_id": "with more"}
 
 

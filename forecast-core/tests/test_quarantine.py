@@ -42,7 +42,11 @@ def write(
     window_start: datetime = AT,
 ) -> int:
     return quarantine.write(
-        findings(*rows), dataset="demo", feature_group_version=version, known_at=known_at, window_start=window_start
+        findings(*rows),
+        dataset="demo",
+        feature_group_version=version,
+        reference_datetime=known_at,
+        window_start=window_start,
     )
 
 
@@ -119,5 +123,9 @@ def test_runs_that_write_at_once_lose_nothing(quarantine: Quarantine) -> None:
 def test_a_frame_of_another_form_is_refused(quarantine: Quarantine) -> None:
     with pytest.raises(InvalidArgument, match="expected the columns"):
         quarantine.write(
-            pl.DataFrame({"area": ["DK1"]}), dataset="demo", feature_group_version=1, known_at=AT, window_start=AT
+            pl.DataFrame({"area": ["DK1"]}),
+            dataset="demo",
+            feature_group_version=1,
+            reference_datetime=AT,
+            window_start=AT,
         )

@@ -120,7 +120,7 @@ def _data(served: Served, view: int) -> Iterator[GaugeMetricFamily]:
     yield _time("ingest", "Reference time of the newest ingest.", ingest.known_at)
     yield _time("observed_until", "End of the hours that it asked for.", ingest.window.end)
     group = {"dataset": ingest.dataset, "feature_group_version": ingest.feature_group_version}
-    found = Quarantine(served.settings).read(**group, known_at=ingest.known_at, pending=True)  # type: ignore[arg-type]
+    found = Quarantine(served.settings).read(**group, reference_datetime=ingest.known_at, pending=True)  # type: ignore[arg-type]
     yield _gauge("quarantined_rows", "Findings of the newest ingest that nobody has accepted.", {(): found.height})
 
 

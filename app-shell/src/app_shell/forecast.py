@@ -120,7 +120,7 @@ def _observed(
         dataset=view.dataset,
         feature_group_version=view.feature_group_version,
         window=Window(min(hours[0], run["window_end"]) - timedelta(days=days), hours[-1] + HOUR),
-        known_at=known_at,
+        reference_datetime=known_at,
         series=[forecasts.select("area", "consumer_type").row(0)],
     )
 

@@ -176,7 +176,7 @@ def _history(settings: Settings, run: ForecastRun) -> pl.DataFrame:
         dataset=run.dataset,
         feature_group_version=run.feature_group_version,
         window=run.window,
-        known_at=run.reference_datetime,
+        reference_datetime=run.reference_datetime,
     )
     if history.is_empty():
         newest = newest_ingest(store, run.view)

@@ -62,7 +62,7 @@ def create(
     store = FeatureStore(settings)
     view = store.create_feature_view(dataset=run.dataset, feature_group_version=run.feature_group_version)
     training = store.create_training_dataset(
-        feature_view_version=view, window=run.window, known_at=run.reference_datetime
+        feature_view_version=view, window=run.window, reference_datetime=run.reference_datetime
     )
     due = tuning_is_due(settings, feature_view_version=view, reference_datetime=run.reference_datetime)
     return {

@@ -65,7 +65,7 @@ def import_history(
     for number, chunk in enumerate(chunks, start=1):
         name = f"{chunk.start:{DATETIME_FORMAT}} to {chunk.end:{DATETIME_FORMAT}}"
         logger.info("chunk %d of %d: %s", number, len(chunks), name)
-        if store.covered(dataset=dataset, feature_group_version=version, window=chunk, known_at=known_at):
+        if store.covered(dataset=dataset, feature_group_version=version, window=chunk, reference_datetime=known_at):
             stored_already += 1
             continue
         try:

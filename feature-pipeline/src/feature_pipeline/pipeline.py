@@ -143,7 +143,7 @@ def load(
         dataset=dataset,
         feature_group_version=feature_group_version,
         window=window,
-        known_at=known_at,
+        reference_datetime=known_at,
         url=url,
         record=recorded,
         made_by=made_by("feature-pipeline", dag_run_id=dag_run_id),

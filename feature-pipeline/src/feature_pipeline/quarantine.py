@@ -136,7 +136,7 @@ def _chosen(
     found = Quarantine(settings).read(
         dataset=dataset,
         feature_group_version=None if version is None else whole_number("feature_group_version", version, least=1),
-        known_at=None if reference is None else moment("reference", reference),
+        reference_datetime=None if reference is None else moment("reference", reference),
         pending=not accepted,
     )
     hour, conditions = pl.col("datetime_utc"), []

@@ -81,7 +81,7 @@ class Quarantine:
         *,
         dataset: str,
         feature_group_version: int,
-        known_at: datetime,
+        reference_datetime: datetime,
         window_start: datetime,
     ) -> int:
         """Store a run's findings in place of those that it stored before; the same again commits nothing.
@@ -90,7 +90,7 @@ class Quarantine:
             findings: FINDINGS, possibly none.
             dataset: Name of the source's dataset.
             feature_group_version: With the dataset, names the feature group.
-            known_at: Reference time of the run.
+            reference_datetime: Reference time of the run.
             window_start: First hour of the run's window: a long history is loaded in several, all of one time.
 
         Returns:
@@ -101,7 +101,7 @@ class Quarantine:
         """
         if dict(findings.schema) != dict(FINDINGS):
             raise InvalidArgument(f"expected the columns {dict(FINDINGS)}, got {dict(findings.schema)}")
-        moment = as_utc(known_at)
+        moment = as_utc(reference_datetime)
         key: dict[str, keyed.Value] = {
             _DATE: moment.date(),
             **_group(dataset, feature_group_version),
@@ -120,7 +120,7 @@ class Quarantine:
         *,
         dataset: str | None = None,
         feature_group_version: int | None = None,
-        known_at: datetime | None = None,
+        reference_datetime: datetime | None = None,
         pending: bool = False,
     ) -> pl.DataFrame:
         """Return QUARANTINE with a column ``accepted`` (whether a person has), sorted by run, expectation and key.
@@ -128,13 +128,13 @@ class Quarantine:
         Args:
             dataset: Only findings about this dataset.
             feature_group_version: Only findings about this version of the feature group.
-            known_at: Only findings of the run at this reference time.
+            reference_datetime: Only findings of the run at this reference time.
             pending: Only findings that nobody has accepted.
         """
         wanted = {"dataset": dataset, "feature_group_version": feature_group_version}
         conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
-        if known_at is not None:
-            moment = as_utc(known_at)
+        if reference_datetime is not None:
+            moment = as_utc(reference_datetime)
             conditions += [pl.col(_DATE) == moment.date(), pl.col("known_at") == moment]
         found = self._findings.collect(lambda rows: rows.filter(*conditions).select(QUARANTINE.names()))
         accepted = self._accepted.collect(lambda rows: rows.select(*GROUP, *SUBJECT).unique())

@@ -207,7 +207,7 @@ def observations_of(
         dataset=view.dataset,
         feature_group_version=view.feature_group_version,
         window=window,
-        known_at=known_at,
+        reference_datetime=known_at,
         series=list(series),
     )
 

@@ -180,7 +180,7 @@ def _read(
         dataset=view.dataset,
         feature_group_version=view.feature_group_version,
         window=window,
-        known_at=known_at,
+        reference_datetime=known_at,
         series=series,
     )
 

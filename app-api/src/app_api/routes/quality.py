@@ -116,7 +116,7 @@ def quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> 
     found = Quarantine(served.settings).read(
         dataset=query.dataset,
         feature_group_version=query.feature_group_version,
-        known_at=query.known_at,
+        reference_datetime=query.known_at,
         pending=query.pending,
     )
     for name in ("expectation", "severity", "area", "consumer_type"):

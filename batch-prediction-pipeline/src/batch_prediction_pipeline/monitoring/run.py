@@ -96,7 +96,7 @@ def _standing(
     ingests = store.ingests(dataset=name, feature_group_version=version)
     end = max((each.window.end for each in ingests if each.known_at <= reference), default=dataset.window.end)
     window = Window(end - drift.RECENT, end)
-    week = store.read(dataset=name, feature_group_version=version, window=window, known_at=reference)
+    week = store.read(dataset=name, feature_group_version=version, window=window, reference_datetime=reference)
     training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < end - drift.RECENT)
     known = pl.concat([training, week])
     return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]
@@ -148,7 +148,7 @@ def _observed(store: FeatureStore, view: FeatureView, forecasts: pl.DataFrame, r
         dataset=view.dataset,
         feature_group_version=view.feature_group_version,
         window=Window(bounds["first"] - back, bounds["last"] + HOUR),
-        known_at=reference,
+        reference_datetime=reference,
     )
 
 

@@ -130,7 +130,7 @@ def _data(settings: Settings, store: FeatureStore, ingest: Ingest, at: datetime)
     usual = ingest.known_at - ingest.window.end
     window = Window(max(ingest.window.start, ingest.window.end - _LOOK_BACK), ingest.window.end)
     known = store.read(
-        dataset=ingest.dataset, feature_group_version=ingest.feature_group_version, window=window, known_at=at
+        dataset=ingest.dataset, feature_group_version=ingest.feature_group_version, window=window, reference_datetime=at
     )
     newest = known.select(pl.col("datetime_utc").max()).item()
     until = window.start if newest is None else newest + HOUR

@@ -87,7 +87,7 @@ def validate(
         found,
         dataset=dataset.name,
         feature_group_version=feature_group_version,
-        known_at=known_at,
+        reference_datetime=known_at,
         window_start=window.start,
     )
     lines = summary(checked, found)
@@ -110,7 +110,7 @@ def _tables(
         dataset=dataset.name,
         feature_group_version=feature_group_version,
         # What the run itself stores is not known before it.
-        known_at=known_at - HOUR,
+        reference_datetime=known_at - HOUR,
     )
     return {
         "values": value_table(observations, window, expectations=expected, accepted=accepted),

@@ -46,7 +46,7 @@ class FeatureStore:
         dataset: str,
         feature_group_version: int,
         window: Window,
-        known_at: datetime,
+        reference_datetime: datetime,
         url: str,
         record: Mapping[str, Any],
         made_by: Mapping[str, Any] | None = None,
@@ -58,7 +58,7 @@ class FeatureStore:
             dataset: Name of the source's dataset.
             feature_group_version: With the dataset, names the feature group.
             window: The hours that were asked for.
-            known_at: When the values became known: the reference time of the run.
+            reference_datetime: When the values became known: the reference time of the run.
             url: The source.
             record: More facts about the ingest, plain JSON.
             made_by: By which code and DAG run, plain JSON; the same ingest again keeps what it was first made by.
@@ -73,7 +73,7 @@ class FeatureStore:
         window = checks.plain_window(window)
         given = checks.within(checks.strict_frame(frame, OBSERVATIONS, key=KEY), window)
         ingests.record_text({**record, **(made_by or {})})
-        group, moment = self._group(dataset, feature_group_version), as_utc(known_at)
+        group, moment = self._group(dataset, feature_group_version), as_utc(reference_datetime)
         counts = observations.ingest(group, given, window=window, known_at=moment)
         facts = Ingest(dataset, feature_group_version, moment, window, url, counts, record, made_by or {})
         ingests.write(self._ingests, facts)
@@ -85,16 +85,16 @@ class FeatureStore:
         dataset: str,
         feature_group_version: int,
         window: Window,
-        known_at: datetime,
+        reference_datetime: datetime,
         series: Sequence[tuple[str, str]] | None = None,
     ) -> pl.DataFrame:
-        """Return OBSERVATIONS of a window, sorted by key: the newest value of each key with ``known_at`` <= the given.
+        """Return OBSERVATIONS of a window, sorted by key: each key's newest value as known then.
 
         Args:
             dataset: With the version, names the feature group.
             feature_group_version: Its version.
             window: The hours to return.
-            known_at: The reference time.
+            reference_datetime: The reference time.
             series: Only these, as (area, consumer_type); one that the store does not know has no rows.
 
         Raises:
@@ -103,7 +103,7 @@ class FeatureStore:
         group, snapshot = self._existing(dataset, feature_group_version)
         plain = checks.plain_window(window)
         with storage_errors(group.uri):
-            return as_known.read(snapshot, window=plain, known_at=as_utc(known_at), wanted=series)
+            return as_known.read(snapshot, window=plain, known_at=as_utc(reference_datetime), wanted=series)
 
     def read_known(
         self,
@@ -111,7 +111,7 @@ class FeatureStore:
         dataset: str,
         feature_group_version: int,
         window: Window,
-        known_at: datetime,
+        reference_datetime: datetime,
         series: Sequence[tuple[str, str]] | None = None,
     ) -> pl.DataFrame:
         """Return what ``read`` does, and ``known_at``: since when each value has been the newest one.
@@ -120,7 +120,10 @@ class FeatureStore:
             NotFoundError: If the feature group does not exist; the message names those that do.
         """
         return self._query(
-            (dataset, feature_group_version), window, series, lambda rows: with_known_at(rows, as_utc(known_at))
+            (dataset, feature_group_version),
+            window,
+            series,
+            lambda rows: with_known_at(rows, as_utc(reference_datetime)),
         )
 
     def read_revisions(
@@ -170,20 +173,30 @@ class FeatureStore:
         group = (dataset, feature_group_version)
         return self._query(group, window, None, lambda rows: between(rows, known_from=first, known_to=last))
 
-    def known_series(self, *, dataset: str, feature_group_version: int, known_at: datetime) -> list[tuple[str, str]]:
-        """Return the series, as (area, consumer_type), with any value by ``known_at``, sorted; none of no group."""
+    def known_series(
+        self, *, dataset: str, feature_group_version: int, reference_datetime: datetime
+    ) -> list[tuple[str, str]]:
+        """Return the series, as (area, consumer_type), that have a value by then, sorted; none of no group."""
         group = self._group(dataset, feature_group_version)
         snapshot = group.snapshot()
         with storage_errors(group.uri):
             known = None if snapshot is None else observations.names(snapshot, snapshot.files())
-        return [] if known is None else known.filter(pl.col("known_at") <= as_utc(known_at)).select(SERIES).rows()
+        return (
+            []
+            if known is None
+            else known.filter(pl.col("known_at") <= as_utc(reference_datetime)).select(SERIES).rows()
+        )
 
-    def covered(self, *, dataset: str, feature_group_version: int, window: Window, known_at: datetime) -> bool:
-        """Whether ingests at or after ``known_at`` have, together, asked for all hours of a window."""
+    def covered(
+        self, *, dataset: str, feature_group_version: int, window: Window, reference_datetime: datetime
+    ) -> bool:
+        """Whether ingests at or after a reference time have, together, asked for all hours of a window."""
         group, plain = self._group(dataset, feature_group_version), checks.plain_window(window)
         snapshot = group.snapshot()
         with storage_errors(group.uri):
-            return snapshot is not None and observations.covered(snapshot, window=plain, known_at=as_utc(known_at))
+            return snapshot is not None and observations.covered(
+                snapshot, window=plain, known_at=as_utc(reference_datetime)
+            )
 
     def ingests(self, *, dataset: str | None = None, feature_group_version: int | None = None) -> list[Ingest]:
         """Return the facts of all ingests, of one dataset or version if given, sorted by ``known_at``."""
@@ -228,7 +241,7 @@ class FeatureStore:
         return views.get(self._views, version)
 
     def create_training_dataset(
-        self, *, feature_view_version: int, window: Window, known_at: datetime
+        self, *, feature_view_version: int, window: Window, reference_datetime: datetime
     ) -> TrainingDataset:
         """Materialise what a view shows of a window as known at a time; the same content has the same version.
 
@@ -236,7 +249,11 @@ class FeatureStore:
             NotFoundError: If there is no such feature view.
             WindowError: If nothing was known of the window; the message says of which hours something was.
         """
-        view, moment, window = self.feature_view(feature_view_version), as_utc(known_at), checks.plain_window(window)
+        view, moment, window = (
+            self.feature_view(feature_view_version),
+            as_utc(reference_datetime),
+            checks.plain_window(window),
+        )
         group, snapshot = self._existing(view.dataset, view.feature_group_version)
         with storage_errors(group.uri):
             frame = as_known.read(snapshot, window=window, known_at=moment)

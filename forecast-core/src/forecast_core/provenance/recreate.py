@@ -69,10 +69,13 @@ def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(facts.get("made_by", '{"code": null}')))
 
 
-def _known(settings: Settings, origin: Origin, window: Window, known_at: datetime) -> pl.DataFrame:
+def _known(settings: Settings, origin: Origin, window: Window, reference_datetime: datetime) -> pl.DataFrame:
     view, store = origin.view, FeatureStore(settings)
     return store.read(
-        dataset=view.dataset, feature_group_version=view.feature_group_version, window=window, known_at=known_at
+        dataset=view.dataset,
+        feature_group_version=view.feature_group_version,
+        window=window,
+        reference_datetime=reference_datetime,
     )
 
 

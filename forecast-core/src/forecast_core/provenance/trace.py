@@ -59,7 +59,7 @@ def trace(
         dataset=origin.view.dataset,
         feature_group_version=origin.view.feature_group_version,
         window=origin.window,
-        known_at=origin.reference,
+        reference_datetime=origin.reference,
         series=[(area, consumer_type)],
     )
     return {
