@@ -21,6 +21,7 @@ from local_stack.__main__ import start, stop
 from local_stack.airflow_api import AirflowApi
 from local_stack.layout import REPOSITORY, Layout
 from local_stack.progress import say
+from machine import machine
 
 DIGEST = """
 import hashlib, json, sys
@@ -106,9 +107,7 @@ def main() -> None:
         result = benchmark(layout, options.reference.replace(tzinfo=UTC), options.hours)
     finally:
         stop(layout)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
-    machine = {"cpus": os.cpu_count(), "python": sys.version.split()[0]}
-    sys.stdout.write(json.dumps({"commit": commit.stdout.strip(), **machine, "url": options.url, **result}, indent=2))
+    sys.stdout.write(json.dumps({"machine": machine(), "url": options.url, **result}, indent=2))
     sys.stdout.write("\n")
 
 

@@ -15,7 +15,6 @@ the commit and the machine.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -32,6 +31,7 @@ import numpy as np
 import polars as pl
 import uvicorn
 from fastapi import Request, Response
+from machine import machine
 from starlette.routing import Route
 
 from app_api.__main__ import configured
@@ -242,19 +242,6 @@ def report(rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     return {**medians, **ratios, "rounds": rounds}
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
-    return {
-        "commit": commit,
-        "cpus": os.cpu_count(),
-        "load_before": [round(each, 1) for each in os.getloadavg()],
-        "python": platform.python_version(),
-        "wrk": wrk.split(" Copyright")[0],
-    }
-
-
 def main() -> None:
     """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -278,7 +265,8 @@ def main() -> None:
         sys.exit("error: wrk is not installed (Debian: apt install wrk)")
     shutil.rmtree(options.root, ignore_errors=True)
     options.root.mkdir(parents=True)
-    facts = machine()
+    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    facts = machine() | {"wrk": wrk.split(" Copyright")[0]}
     facts |= {"series": options.series, "hours": HOURS, "archive": "simulated", "goals": GOALS}
     result = facts | measured(options)
     target = Path(__file__).parent / "results" / f"{options.name}.json"

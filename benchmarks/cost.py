@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from machine import machine
 
 import load_forecaster
 from feature_pipeline import demo
@@ -84,17 +85,17 @@ def peer(python: Path, series: int, days: int) -> dict[str, Any]:
         script = Path(__file__).parent / "peers" / "forecast.py"
         cutoff = f"{END - timedelta(hours=1):%Y-%m-%dT%H:%M}"
         command = [
-            python,
-            script,
+            str(python),
+            str(script),
             "mlforecast-log",
             "--history",
-            file,
+            str(file),
             "--cutoffs",
             cutoff,
             "--days",
             "0",
             "--out",
-            out,
+            str(out),
         ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)
@@ -115,8 +116,6 @@ def main() -> None:
     if args.inside:
         sys.stdout.write(json.dumps(measure(*sizes[0])))
         return
-    from skill import machine
-
     found = []
     for size in sizes:
         command = [sys.executable, __file__, "--inside", "--sizes", "{}x{}".format(*size)]

@@ -25,8 +25,6 @@ The referee needs pandas and pyarrow: give it an interpreter that has them with 
 import argparse
 import hashlib
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -39,6 +37,7 @@ from typing import Any
 import polars as pl
 import skill_measures
 import skill_page
+from machine import machine
 
 import load_forecaster
 from feature_pipeline import demo
@@ -182,26 +181,14 @@ def peer_forecasts(
     if not cost.exists():
         folder.mkdir(parents=True, exist_ok=True)
         truth.write_parquet(history)
-        command = [python, script, name, "--history", history, "--cutoffs", *cutoffs, "--days", str(days), "--out", out]
+        command = [str(python), str(script), name, "--history", str(history), "--cutoffs", *cutoffs]
+        command += ["--days", str(days), "--out", str(out)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         history.unlink()
         if done.returncode != 0:
             raise SystemExit(f"the peer {name} failed with exit code {done.returncode}")
         cost.write_text(done.stdout, encoding="utf-8")
     return pl.read_parquet(out), json.loads(cost.read_text(encoding="utf-8"))
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures were made on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
-    return {
-        "commit": commit.stdout.strip(),
-        "uncommitted_changes": bool(changed.stdout.strip()),
-        "cpus": os.cpu_count(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-    }
 
 
 def main() -> None:

@@ -27,10 +27,15 @@ SHOWN_PEERS = {
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HEAD = """# How good the forecasts are
 
-Written by `make bench-skill` from `benchmarks/results/skill-*.json`; the protocol is the head of `benchmarks/skill.py`,
-what was chosen on what is in [decision 4](decisions/0004-forecaster.md). *Share* is the WAPE over that of the seasonal
-naive forecast of 24 hours; *rMAE24* the mean over series of the MAE over that forecast's. Less is better; 1 is as good
-as saying that tomorrow is like today. Differences are ours minus the other's, with 95 % of the bootstrap.
+Written by `make bench-skill` from `benchmarks/results/skill-*.json`. The head of `benchmarks/skill.py` describes the
+protocol; [experiments](../benchmarks/results/experiments-forecaster.md) says what was chosen on which data.
+
+- *WAPE*: sum of absolute errors divided by the sum of values.
+- *share*: WAPE divided by the WAPE of the seasonal naive forecast, which repeats the value of 24 hours earlier. Less is
+  better; 1 is as good as the naive forecast.
+- *rMAE24*: mean over series of MAE divided by the naive forecast's MAE.
+- *our difference*: ours minus the other's, negative where ours is better, with 95 % bootstrap bounds.
+- *WQL*: weighted quantile loss. *Coverage*: share of the actual values inside the 80 and 90 % intervals.
 """
 
 
@@ -76,8 +81,7 @@ def _section(name: str, result: dict[str, Any], picture: str) -> str:
     rows = []
     for method, figures in sorted(result["figures"].items(), key=lambda each: each[1]["rMAE24"]):
         share, known = result["wape_share_of_naive24"][method], result["difference_to"].get(method)
-        interval = lambda each: f"{each['difference']:+.3f} ({each['low']:+.3f} to {each['high']:+.3f})"  # noqa: E731
-        differences = [interval(known[key]) for key in ("share", "rmae24")] if known else ["", ""]
+        differences = [_with_bounds(known[key]) for key in ("share", "rmae24")] if known else ["", ""]
         ranges = [f"{figures[key]:.3f}" if figures.get(key) is not None else "" for key in ("WQL", "cov80", "cov90")]
         bold = "**" if method == "forecaster" else ""
         label = "ours" if method == "forecaster" else method
@@ -106,6 +110,10 @@ Peaks (top 5 % of each series' hours): share {slices["peaks"]["share"]:.3f}. Ser
 """
 
 
+def _with_bounds(difference: dict[str, float]) -> str:
+    return f"{difference['difference']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
+
+
 def _draw(result: dict[str, Any], picture: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(11, 7.5), layout="constrained")
     ours, peer = result["slices"]["forecaster"], result["slices"][result["best_peer"]]
@@ -126,7 +134,9 @@ def _draw(result: dict[str, Any], picture: Path) -> None:
         leads = ours["lead"]
         axes[1, 0].plot([each["of"] for each in leads], [each[name] for each in leads], color=OURS)
         axes[1, 0].axhline(goal, color=GOAL, linestyle="--", linewidth=1)
-    axes[1, 0].set(title="inside our intervals of 80 and 90 %", xlabel="hours after the last observation")
+    axes[1, 0].set(
+        title="share of actual values inside our 80 and 90 % intervals", xlabel="hours after the last observation"
+    )
     axes[1, 0].set_ylim(0.5, 1)
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)

@@ -13,20 +13,21 @@ seconds stand beside wall seconds, which say little on a machine that is busy. T
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from machine import machine
 
 from forecast_core.contracts.schema import HOUR, UTC_HOUR
 from forecast_core.contracts.settings import Settings
@@ -244,22 +245,8 @@ def _date_back(root: Path) -> None:
         os.utime(entry, (written, written))
 
 
-def _median(costs: list[tuple[float, ...]], at: int) -> float:
+def _median(costs: Sequence[tuple[float, ...]], at: int) -> float:
     return round(statistics.median(each[at] for each in costs), 4)
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures were made on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
-    return {
-        "commit": commit.stdout.strip(),
-        "uncommitted_changes": bool(changed.stdout.strip()),
-        "cpus": os.cpu_count(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "polars": pl.__version__,
-    }
 
 
 def main() -> None:
@@ -274,7 +261,9 @@ def main() -> None:
     if args.operation:
         sys.stdout.write(json.dumps(measure(args.root, *SIZES[args.operation[0]], args.operation[1])))
         return
-    results = {size: lambda size=size: run_size(args.root / size, size) for size in args.sizes}
+    results: dict[str, Callable[[], dict[str, Any]]] = {
+        size: partial(run_size, args.root / size, size) for size in args.sizes
+    }
     if args.hourly_runs:
         results["hourly"] = lambda: run_hours(args.root / "hourly", args.hourly_runs)
     args.out.mkdir(parents=True, exist_ok=True)

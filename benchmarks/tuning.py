@@ -25,7 +25,8 @@ from statistics import fmean
 from typing import Any
 
 import polars as pl
-from skill import machine, read_observations
+from machine import machine
+from skill import read_observations
 
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
@@ -84,7 +85,7 @@ def figures(rows: pl.DataFrame) -> dict[str, float]:
 
 def run_end(observations: pl.DataFrame, end: datetime, args: argparse.Namespace) -> dict[str, Any]:
     """Return what was found at one end, and how it did afterwards."""
-    first = observations["datetime_utc"].min()
+    [first] = observations.select(pl.col("datetime_utc").min()).to_series()
     window = Window(max(end - timedelta(days=args.days), first), end)
     known = observations.filter(pl.col("datetime_utc").is_between(window.start, end, "left"))
     found, facts = search(known, window, args.trials, args.threads)

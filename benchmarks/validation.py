@@ -15,9 +15,6 @@ hour on, and the same windows unchanged give the false alarms. Results are writt
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from machine import machine
 
 from feature_pipeline.validation import shape
 from forecast_core.contracts.window import Window
@@ -161,19 +159,6 @@ def judge_shifts(rows: pl.DataFrame, start: datetime, end: datetime) -> dict[str
     return result
 
 
-def facts() -> dict[str, Any]:
-    """Return commit and machine."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-    return {
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted": [line[3:] for line in git("status", "--porcelain").splitlines()],
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "polars": pl.__version__},
-    }
-
-
 def main() -> None:
     """Judge both periods and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,7 +171,7 @@ def main() -> None:
     command = " ".join(
         ["benchmarks/validation.py --data hourly_demand_2020_2023.parquet", *map("--only {}".format, parts)]
     )
-    result: dict[str, Any] = {"command": command, **facts()}
+    result: dict[str, Any] = {"command": command, "machine": machine()}
     for name, (start, end) in PERIODS.items():
         begun, rows = time.perf_counter(), read_demand(options.data, start - timedelta(days=DAYS), end)
         scores: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Draw the README's picture: forecasts of the demo source beside what came (simulated data).
+"""Draw the README's picture: forecasts of the demo source beside the actual values (simulated data).
 
     make picture REFERENCE=2024-03-31T05:00
 
@@ -28,7 +28,7 @@ OBSERVED, FORECAST, BAND = "#333333", "#0072b2", "#56b4e9"
 
 
 def draw(axes: Axes, rows: pl.DataFrame, observed: pl.DataFrame, title: str) -> None:
-    """Draw one series: observations, then the forecast with its intervals and what came."""
+    """Draw one series: observations, then the forecast with its intervals and the actual values."""
     start = rows["datetime_utc"].min()
     past, future = observed.filter(pl.col("datetime_utc") <= start), observed.filter(pl.col("datetime_utc") >= start)
     scale = 1000.0
@@ -44,13 +44,13 @@ def draw(axes: Axes, rows: pl.DataFrame, observed: pl.DataFrame, title: str) -> 
     )
     axes.plot(past["datetime_utc"], past["energy_consumption"] / scale, color=OBSERVED, lw=1.2, label="observed")
     axes.plot(
-        future["datetime_utc"], future["energy_consumption"] / scale, color=OBSERVED, lw=1.2, ls=":", label="what came"
+        future["datetime_utc"], future["energy_consumption"] / scale, color=OBSERVED, lw=1.2, ls=":", label="actual"
     )
     axes.plot(rows["datetime_utc"], rows["energy_consumption"] / scale, color=FORECAST, lw=2, label="forecast")
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(mdates.DayLocator())
-    axes.xaxis.set_major_formatter(mdates.DateFormatter("%a %d"))
+    axes.xaxis.set_major_locator(mdates.DayLocator())  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%a %d"))  # type: ignore[no-untyped-call]
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
 

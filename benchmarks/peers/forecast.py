@@ -14,13 +14,21 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 HOURS = 24
 QUANTILES = {"q05": ("lo", 90), "q10": ("lo", 80), "q90": ("hi", 80), "q95": ("hi", 90)}
-TREES = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 63, "verbosity": -1, "n_jobs": 1, "random_state": 1}
+TREES: dict[str, Any] = {
+    "n_estimators": 300,
+    "learning_rate": 0.05,
+    "num_leaves": 63,
+    "verbosity": -1,
+    "n_jobs": 1,
+    "random_state": 1,
+}
 
 
 def mstl(history: pd.DataFrame) -> pd.DataFrame:
@@ -31,10 +39,13 @@ def mstl(history: pd.DataFrame) -> pd.DataFrame:
     model = MSTL(season_length=[24, 168], trend_forecaster=AutoETS(model="ZZN"), alias="yhat")
     frame = StatsForecast(models=[model], freq="h", n_jobs=1).forecast(df=history, h=HOURS, level=[80, 90])
     quantiles = {name: frame[f"yhat-{side}-{level}"] for name, (side, level) in QUANTILES.items()}
-    return frame[["unique_id", "ds", "yhat"]].assign(**quantiles, q50=frame["yhat"])
+    found: pd.DataFrame = frame[["unique_id", "ds", "yhat"]].assign(**quantiles, q50=frame["yhat"])
+    return found
 
 
-def _recursive(history: pd.DataFrame, transforms: list, lags: list[int], windows: dict, model: object) -> pd.DataFrame:
+def _recursive(
+    history: pd.DataFrame, transforms: list[Any], lags: list[int], windows: dict[int, Any], model: object
+) -> pd.DataFrame:
     from mlforecast import MLForecast
 
     forecaster = MLForecast(
@@ -46,7 +57,8 @@ def _recursive(history: pd.DataFrame, transforms: list, lags: list[int], windows
         target_transforms=transforms,
         num_threads=1,
     )
-    return forecaster.fit(history, static_features=_static(history)).predict(HOURS)
+    found: pd.DataFrame = forecaster.fit(history, static_features=_static(history)).predict(HOURS)
+    return found
 
 
 def _static(history: pd.DataFrame) -> list[str]:
@@ -111,7 +123,8 @@ def skforecast(history: pd.DataFrame) -> pd.DataFrame:
     forecaster.fit(series=wide, exog=calendar.loc[: wide.index[-1]], suppress_warnings=True)
     found = forecaster.predict(steps=HOURS, exog=calendar.loc[calendar.index > wide.index[-1]], suppress_warnings=True)
     frame = found.rename_axis("ds").reset_index().rename(columns={"level": "unique_id", "pred": "yhat"})
-    return frame[["unique_id", "ds", "yhat"]]
+    forecast: pd.DataFrame = frame[["unique_id", "ds", "yhat"]]
+    return forecast
 
 
 def mean_of_seven_days(history: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +135,8 @@ def mean_of_seven_days(history: pd.DataFrame) -> pd.DataFrame:
     )
     hours = pd.date_range(history["ds"].max() + pd.Timedelta(hours=1), periods=HOURS, freq="h")
     frame = means.reset_index().merge(pd.DataFrame({"ds": hours, "hour": hours.hour}), on="hour")
-    return frame[["unique_id", "ds", "yhat"]]
+    forecast: pd.DataFrame = frame[["unique_id", "ds", "yhat"]]
+    return forecast
 
 
 PEERS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {

@@ -59,7 +59,7 @@ def settings_page() -> str:
     """Return the page of all settings: those of the wheels by their model, those of the stack by ``.env.default``."""
     fields = Settings.model_fields.items()
     ours = [(f"ML_PIPELINE_{name.upper()}", field.default, field.description) for name, field in fields]
-    tables = {"OF_THE_WHEELS": ours, "OF_THE_STACK": list(_of_stack())}
+    tables: dict[str, list[tuple[str, Any, str | None]]] = {"OF_THE_WHEELS": ours, "OF_THE_STACK": [*_of_stack()]}
     page = (SITE / "settings.md").read_text(encoding="utf-8")
     for place, rows in tables.items():
         lines = [f"| `{name}` | {_default(default)} | {words} |" for name, default, words in rows]
