@@ -22,8 +22,8 @@ from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.provenance import trace
 from forecast_core.provenance.recreate import recreate
+from forecast_core.provenance.trace import trace
 from training_pipeline import train
 
 FIRST = datetime(2024, 4, 12, 5, tzinfo=UTC)

@@ -1,8 +1,12 @@
 """What stands beside a result: digests that see every bit, code by its content, the run that made it first."""
 
+import ast
+import hashlib
 import json
+import sys
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +14,17 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+import load_forecaster
 from forecast_core.archive import RUNS, ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
-from forecast_core.provenance import installed_code, made_by
+from forecast_core.provenance import code_digest, installed_code, library_versions, made_by
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
+from forecast_core.provenance.imports import reached
 
 REFERENCE = datetime(2023, 1, 31, 22, tzinfo=UTC)
 FRAME = pl.DataFrame(
@@ -56,8 +62,12 @@ def test_files_are_named_by_their_path_and_content(tmp_path: Path) -> None:
     assert digest == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 
 
+ENTRY = "forecast_core.provenance.recreate"
+
+
 def test_the_installed_code_is_named_by_version_and_content_and_equals_itself() -> None:
-    code = installed_code()
+    code = installed_code(ENTRY)
+    assert code["entry"] == ENTRY
     assert set(code["packages"]) == {"forecast-core", "load-forecaster"}
     assert len(code["packages"]["forecast-core"]["sha256"]) == 64
     assert {"python", "polars", "numpy"} <= set(code["libraries"])
@@ -66,7 +76,7 @@ def test_the_installed_code_is_named_by_version_and_content_and_equals_itself() 
 
 
 def test_other_code_is_said_in_words() -> None:
-    code = deepcopy(installed_code())
+    code = deepcopy(installed_code(ENTRY))
     code["libraries"]["numpy"] = "1.0"
     code["packages"]["forecast-core"]["sha256"] = "0"
     # A pipeline that is not installed decides nothing about the numbers.
@@ -77,6 +87,46 @@ def test_other_code_is_said_in_words() -> None:
     assert differences(None) == ["the code that made it was not recorded"]
     code["packages"]["forecast-core"]["version"] = "0.1"
     assert differences(code)[0].startswith("forecast-core 0.1 made it, ")
+
+
+def test_a_record_of_whole_packages_as_1_0_0_wrote_it_is_compared_with_whole_packages() -> None:
+    folder = Path(load_forecaster.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\n{path.stat().st_size}\n".encode() + path.read_bytes())
+    package = {"version": version("load-forecaster"), "sha256": digest.hexdigest()}
+    record = {"packages": {"load-forecaster": package}, "libraries": library_versions()}
+    assert differences(record) == []
+    assert len(differences({**record, "packages": {"load-forecaster": {**package, "sha256": "0"}}})) == 1
+
+
+def test_without_the_pipeline_that_made_it_core_is_compared_by_its_version() -> None:
+    code = deepcopy(installed_code(ENTRY)) | {"entry": "feature_pipeline.no_such_module"}
+    code["packages"]["forecast-core"]["sha256"] = "0"
+    assert differences(code) == []
+    code["packages"]["forecast-core"]["version"] = "0.1"
+    assert len(differences(code)) == 1
+
+
+def test_what_only_reads_or_shows_results_is_no_part_of_the_code_that_computes() -> None:
+    modules = reached("forecast_core.provenance.runs")
+    assert "forecast_core.feature_store.as_known" in modules
+    assert not {"forecast_core.provenance.trace", "forecast_core.program", "forecast_core.alarms"} & set(modules)
+    with pytest.raises(ModuleNotFoundError, match=r"there is no module forecast_core\.absent in the packages"):
+        code_digest("forecast_core.absent")
+
+
+def test_every_library_that_the_forecaster_imports_is_recorded() -> None:
+    imported = set()
+    for path in Path(load_forecaster.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).split(".")[0])
+    others = imported - set(sys.stdlib_module_names) - {"load_forecaster"}
+    assert others
+    assert others <= set(library_versions())
 
 
 def run(**values: object) -> pl.DataFrame:
@@ -93,7 +143,7 @@ def run(**values: object) -> pl.DataFrame:
         "history_hash": "a",
         "forecasts": 24,
         "forecasts_hash": "b",
-        "made_by": json.dumps(made_by(dag_run_id="first")),
+        "made_by": json.dumps(made_by(ENTRY, dag_run_id="first")),
     }
     return pl.DataFrame([facts | values], schema=RUNS)
 
@@ -155,7 +205,7 @@ def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(t
 def test_a_series_that_the_store_does_not_know_has_no_rows(tmp_path: Path) -> None:
     store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
     frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
-    group: dict[str, Any] = {"dataset": "d", "feature_group_version": 1, "window": window, "known_at": REFERENCE}
+    group: dict[str, Any] = {"dataset": "d", "feature_group_version": 1, "window": window, "reference_datetime": REFERENCE}
     store.ingest(frame, **group, url="demo://", record={})
     assert store.read_known(**group, series=[("DK9", "000")]).is_empty()
     assert store.read(**group, series=[("DK1", "111")]).equals(frame)

@@ -120,7 +120,7 @@ def predict(
     fitted = load_forecaster.load(tracking.download_model(settings, run.model))
     predictions, reasons = fitted.predict_and_explain(history, end=run.window.end, fh=run.fh)
     forecasts = provenance.forecast_rows(predictions, run=_names(run))
-    made_by = provenance.made_by("batch-prediction-pipeline", dag_run_id=dag_run_id)
+    made_by = provenance.made_by("batch_prediction_pipeline.batch", dag_run_id=dag_run_id)
     facts = provenance.run_facts(forecasts, history, view=run.view, window=run.window, fh=run.fh, made_by=made_by)
     _archive(ForecastArchive(settings), run, facts=facts, reasons=reasons, forecasts=forecasts)
     return _summary(run, forecasts)

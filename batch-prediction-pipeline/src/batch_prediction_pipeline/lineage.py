@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from forecast_core.contracts.settings import Settings
-from forecast_core.provenance import trace
 from forecast_core.provenance.recreate import recreate as make_again
+from forecast_core.provenance.trace import trace
 
 
 def of_forecast(

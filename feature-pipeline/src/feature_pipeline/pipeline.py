@@ -146,7 +146,7 @@ def load(
         reference_datetime=known_at,
         url=url,
         record=recorded,
-        made_by=made_by("feature-pipeline", dag_run_id=dag_run_id),
+        made_by=made_by("feature_pipeline.pipeline", dag_run_id=dag_run_id),
     )
     _took("load", begun)
     if counts.conflicting:

@@ -138,7 +138,7 @@ def _train(
         fitted.save(Path(folder))
         files = of_files(Path(folder))
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
-    made = made_by("training-pipeline", dag_run_id=dag_run_id)
+    made = made_by("training_pipeline.train", dag_run_id=dag_run_id)
     tags = {
         **_provenance(run, verdict, evaluation.metrics),
         "files": json.dumps(files),

@@ -17,7 +17,7 @@ from app_api.parameters import Hour, Name, PageQuery, Time, ViewQuery
 from app_api.problems import described
 from app_api.routes.quality import page_path
 from app_api.served import Served
-from forecast_core import provenance
+from forecast_core.provenance.trace import trace as trace_forecast
 
 router = APIRouter(tags=["runs"])
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
@@ -89,7 +89,7 @@ def trace(
     reference = query.reference_datetime or served.latest(view).reference
 
     def make() -> Provenance:
-        found = provenance.trace(
+        found = trace_forecast(
             served.settings,
             area=area,
             consumer_type=consumer_type,

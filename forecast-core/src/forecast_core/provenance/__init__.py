@@ -1,10 +1,10 @@
-"""Where a forecast comes from: what is recorded when one is made, and the way back from it (docs/provenance.md).
+"""What is recorded when a forecast is made, and the way back from it (docs/provenance.md).
 
-``recreate`` needs the extra ``model``; it is imported when it is called.
+The way back is ``trace.trace`` and ``recreate.recreate``. They are imported from there: they compute no result, so the
+code of a result (``code.made_by``) must not reach them.
 """
 
-from forecast_core.provenance.code import installed_code, made_by
+from forecast_core.provenance.code import code_digest, installed_code, library_versions, made_by
 from forecast_core.provenance.runs import forecast_rows, run_facts
-from forecast_core.provenance.trace import trace
 
-__all__ = ["forecast_rows", "installed_code", "made_by", "run_facts", "trace"]
+__all__ = ["code_digest", "forecast_rows", "installed_code", "library_versions", "made_by", "run_facts"]
