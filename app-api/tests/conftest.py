@@ -41,14 +41,14 @@ class Filled:
 
     settings: Settings
 
-    def ingest(self, reference: datetime) -> int:
+    def ingest(self, reference: datetime, *, dataset: str = "demo-denmark") -> int:
         """Do what the feature pipeline does: 8 days up to a day before the reference; return the feature view."""
         window = Window.before(reference, days_delay=1, days_export=8)
         observed = demo.observations(window.start, window.end, known_at=reference)
         store = FeatureStore(self.settings)
         store.ingest(
             observed.filter(pl.col("consumer_type").is_in(KINDS)),
-            dataset="demo-denmark",
+            dataset=dataset,
             feature_group_version=1,
             window=window,
             reference_datetime=reference,
@@ -61,7 +61,7 @@ class Filled:
             },
             made_by={"dag_run_id": f"scheduled__{reference.isoformat()}"},
         )
-        view = store.create_feature_view(dataset="demo-denmark", feature_group_version=1)
+        view = store.create_feature_view(dataset=dataset, feature_group_version=1)
         store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=reference)
         return view
 
@@ -69,14 +69,26 @@ class Filled:
         """Path of a run's validation page."""
         return self.settings.root / "validation" / "demo-denmark" / f"{reference:%Y-%m-%dT%H}.html"
 
-    def predict(self, reference: datetime, *, shift: float = 0.0, model: int = 1) -> pl.DataFrame:
+    def predict(self, reference: datetime, *, shift: float = 0.0, model: int = 1, view: int = 1) -> pl.DataFrame:
         """Archive, for the day after what was ingested, the values of the day before it; return the rows."""
-        store, archive = FeatureStore(self.settings), ForecastArchive(self.settings)
-        view = store.feature_view(1)
         window = Window.before(reference, days_delay=1, days_export=8)
-        history = store.read(dataset=view.dataset, feature_group_version=1, window=window, reference_datetime=reference)
+        return self.archive(reference, predictions(self.history(reference, view), window.end, shift=shift), model, view)
+
+    def history(self, reference: datetime, view: int = 1) -> pl.DataFrame:
+        """Return what was ingested."""
+        store = FeatureStore(self.settings)
+        window = Window.before(reference, days_delay=1, days_export=8)
+        dataset = store.feature_view(view).dataset
+        return store.read(dataset=dataset, feature_group_version=1, window=window, reference_datetime=reference)
+
+    def archive(
+        self, reference: datetime, predicted: pl.DataFrame, model: int = 1, view_version: int = 1
+    ) -> pl.DataFrame:
+        """Archive a run with some predictions; return its rows."""
+        store, archive = FeatureStore(self.settings), ForecastArchive(self.settings)
+        view, window = store.feature_view(view_version), Window.before(reference, days_delay=1, days_export=8)
         rows = provenance.forecast_rows(
-            predictions(history, window.end, shift=shift),
+            predicted,
             run={
                 "reference_datetime": reference,
                 "feature_view_version": view.version,
@@ -85,6 +97,7 @@ class Filled:
             },
         )
         made_by = {"dag_run_id": f"scheduled__{reference.isoformat()}", "code": None}
+        history = self.history(reference, view_version)
         archive.write_run(provenance.run_facts(rows, history, view=view, window=window, fh=24, made_by=made_by))
         archive.write(rows)
         return rows
@@ -220,6 +233,12 @@ def serving(app: FastAPI) -> Iterator[httpx.Client]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def connect() -> Any:
+    """A function that serves an application, and gives a client of it."""
+    return serving
 
 
 @pytest.fixture

@@ -154,9 +154,11 @@ def test_a_run_whose_facts_are_written_and_whose_forecasts_are_not_is_not_served
         facts.with_columns(reference_datetime=pl.lit(following).cast(UTC_HOUR), forecasts_hash=pl.lit("other"))
     )
     served.refresh()
+    tag = served.latest(None).tag
     shifted = rows.with_columns(pl.col("energy_consumption") + 1, reference_datetime=pl.lit(following).cast(UTC_HOUR))
     archive.write(shifted)
     served.refresh()
+    assert served.latest(None).tag != tag
     values = served.latest(None).frame([("DK1", "111")])["energy_consumption"].to_list()
     assert values == shifted.filter(area="DK1", consumer_type="111")["energy_consumption"].to_list()
 
@@ -189,11 +191,13 @@ def test_readiness_says_how_old_the_data_are(api: httpx.Client) -> None:
 
 
 def test_a_store_that_cannot_be_read_is_not_ready_and_what_was_read_is_still_served(own: Any, serve: Any) -> None:
-    with serve(own.settings) as client:
+    with serve(own.settings, api_refresh_seconds=0.05) as client:
         log = own.settings.root / "store" / "forecasts" / "_delta_log"
         for each in log.iterdir():
             each.write_bytes(b"garbage")
-        answer = client.get(f"{V1}/readiness")
+        deadline = time.monotonic() + 10
+        while (answer := client.get(f"{V1}/readiness")).status_code == 200:
+            assert time.monotonic() < deadline
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
         assert client.get(ONE).status_code == 200
         earlier = client.get(ONE, params={"reference_datetime": (REFERENCE - DAY).isoformat()})

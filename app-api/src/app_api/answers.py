@@ -1,4 +1,4 @@
-"""Answers to conditional requests: an ETag made from the versions of the tables, 304 for what the client has."""
+"""Answers with an ETag made from the tables' versions, and 304 where the client has the answer already."""
 
 import hashlib
 from collections.abc import Callable
@@ -54,26 +54,34 @@ def hashed_answer(request: Request, make: Callable[[], Content]) -> Response:
 
 def conditional(request: Request, tag: str, form: str, make: Callable[[], Content]) -> Response:
     """Answer with content that ``tag`` names, or with 304 if the client has it."""
-    headers = {"ETag": f'"{tag}"', **CACHING}
+    etag = etag_of(served_by(request), tag)
+    headers = {"ETag": etag, **CACHING}
     known = request.headers.get("if-none-match")
-    if known is not None and _matches(known, tag):
+    if known is not None and _matches(known, etag):
         return Response(status_code=304, headers=headers)
     return Response(_bytes(make()), headers=headers, media_type=form)
 
 
+def etag_of(served: Served, tag: str) -> str:
+    """Return an ETag: what names the content, and the version of the API, which decides the content's form.
+
+    Without that version, a client would keep an answer in the form of before an upgrade.
+    """
+    return f'"{tag}-{served.form}"'
+
+
 def _answer(request: Request, tables: tuple[str, ...], form: str, make: Callable[[], Content]) -> Response:
-    # Versions first, content after: a tag is never newer than what it names.
-    versions = served_by(request).current.versions
-    facts = [request.url.path, request.url.query, form, *(f"{name}={versions.get(name)}" for name in tables)]
-    facts.append(served_by(request).identity)
-    tag = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
+    served = served_by(request)
+    # The versions are taken before the content is made, so that a tag never names newer content than it is sent with.
+    facts = (request.url.path, request.url.query, form, served.place, *served.current.edition(tables))
+    tag = hashlib.blake2b("\n".join(map(str, facts)).encode(), digest_size=12).hexdigest()
     return conditional(request, tag, form, make)
 
 
-def _matches(known: str, tag: str) -> bool:
+def _matches(known: str, etag: str) -> bool:
     """Whether one of the tags of If-None-Match is ours, compared weakly (RFC 9110, 13.1.2)."""
     tags = [each.strip().removeprefix("W/") for each in known.split(",")]
-    return "*" in tags or f'"{tag}"' in tags
+    return "*" in tags or etag in tags
 
 
 def _bytes(content: Content) -> bytes:

@@ -1,7 +1,6 @@
 """The application: routes, problems, metrics and pages, over the stores that the settings name."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -15,16 +14,15 @@ from prometheus_client import CollectorRegistry
 from app_api import keys, problems, prometheus
 from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
+from app_api.refreshing import keep_fresh
 from app_api.routes import catalogue, forecasts, monitoring, observations, operations, quality, registry, runs
 from app_api.served import Served
-from forecast_core.contracts.errors import ForecastingError
 from forecast_core.contracts.settings import Settings
 
 ROUTERS = (operations, catalogue, forecasts, observations, monitoring, registry, quality, runs)
 PREFIX = "/api/v1"
 OPEN_PATHS = frozenset({f"{PREFIX}/health", f"{PREFIX}/readiness"})
-"""What is answered without a key: what starts and watches servers has none."""
-_LOG = logging.getLogger(__name__)
+"""Answered without a key: whatever starts and watches servers has none."""
 
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
@@ -37,7 +35,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep_fresh(app.state.served))
+        task = asyncio.create_task(keep_fresh(app.state.served))
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -72,7 +70,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
 
 
 def _wrap(app: FastAPI, settings: Settings, accepted: Sequence[bytes], registry: CollectorRegistry) -> None:
-    """Put around the routes what is asked of every request; what is added last comes first."""
+    """Put middleware around the routes; what is added last handles a request first."""
+    app.add_middleware(problems.AnswerFaults)
     if accepted:
         app.add_middleware(keys.RequireKey, accepted=accepted, open_paths=OPEN_PATHS)
     if settings.api_cors_origins:
@@ -85,17 +84,3 @@ def _wrap(app: FastAPI, settings: Settings, accepted: Sequence[bytes], registry:
             expose_headers=exposed,
         )
     app.add_middleware(prometheus.Requests, registry=registry)
-
-
-async def _keep_fresh(served: Served) -> None:
-    """Look at the tables again and again; a look that fails leaves what was there, and says so once."""
-    failed = False
-    while True:
-        try:
-            await asyncio.to_thread(served.refresh)
-            failed = False
-        except ForecastingError as error:
-            if not failed:
-                _LOG.warning("the tables cannot be looked at, so what was there stays: %s", error)
-            failed = True
-        await asyncio.sleep(served.settings.api_refresh_seconds)

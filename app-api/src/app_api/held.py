@@ -10,7 +10,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app_api.answers import CACHING
+from app_api.answers import CACHING, etag_of
 from app_api.media import JSON
 from app_api.routes.forecasts import forecast, tag_of
 from app_api.run_index import encoded
@@ -54,7 +54,7 @@ class HeldForecasts(BaseRoute):
         body = encoded(run.body(series))
         headers = [
             (b"content-length", str(len(body)).encode()),
-            (b"etag", f'"{tag_of(run, JSON)}"'.encode()),
+            (b"etag", etag_of(self._served, tag_of(run, JSON)).encode()),
             *_HEADERS,
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -8,7 +8,9 @@ from typing import Any, Final, get_type_hints
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app_api.faults import in_one_line, is_survivable
 from app_api.models import FieldProblem, Problem
 from forecast_core.contracts.errors import ForecastingError, InputError, InvalidArgument, NotFoundError, TransientError
 
@@ -42,7 +44,6 @@ def install(app: FastAPI, *more: Callable[[dict[str, Any]], None]) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ForecastingError, _of_the_system)
-    app.add_exception_handler(Exception, _unforeseen)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -128,7 +129,31 @@ async def _of_the_system(request: Request, error: Exception) -> Response:
     return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    _LOG.error("%s failed", request.url.path, exc_info=error)
-    detail = "this is a fault of the server; its log has the details"
-    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+class AnswerFaults:
+    """Answers a request that ended in an unforeseen error with 500, and logs the error.
+
+    FastAPI's own handlers get no BaseException, which a panic of a native library is: the connection would be dropped.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        has_begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except BaseException as error:
+            if scope["type"] != "http" or has_begun or not is_survivable(error):
+                raise
+            # The traceback of a panic shows none of our frames that its message does not.
+            trace = error if isinstance(error, Exception) else None
+            _LOG.error("%s failed: %s", scope["path"], in_one_line(error), exc_info=trace)
+            detail = "this is a fault of the server; its log has the details"
+            await answer(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send)

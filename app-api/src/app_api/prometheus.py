@@ -1,5 +1,6 @@
-"""Metrics in Prometheus' form: requests, and what docs/monitoring.md says of data, forecasts and alarms."""
+"""Metrics for Prometheus, of requests, data, forecasts and alarms; docs/monitoring.md lists them."""
 
+import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,21 +20,22 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app_api.faults import in_one_line, is_survivable
 from app_api.routes.monitoring import newest_metrics
 from app_api.served import Served
 from forecast_core.alarms import OVERALL, Alarms
-from forecast_core.contracts.errors import ForecastingError
 from forecast_core.quarantine import Quarantine
 
 MOST_SERIES: Final = 1000
-"""Of more series than this, none is shown by itself: a scrape is no place for bulk data."""
+"""With more series than this, metrics of single series are left out: each adds a line to every scrape."""
 _WEEK: Final = 7
+_LOG = logging.getLogger(__name__)
 Values = dict[tuple[str, ...], float]
 _TABLES: Final = ("forecasts", "forecast_runs", "monitoring", "ingests", "alarms", "quarantine", "quarantine_accepted")
 
 
 class Requests:
-    """Counts and times requests by route, and says that no answer is anything but what its type says."""
+    """Request counter and latency middleware; also sets ``X-Content-Type-Options: nosniff``."""
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
         self._app = app
@@ -70,18 +72,22 @@ class Requests:
 
 
 class DataCollector(Collector):
-    """What the tables say of data, forecasts and alarms, taken up again when they have changed."""
+    """Gauges of data, forecasts and alarms, read from the tables again when these have changed."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the gauges; none that cannot be read now, and none before there are forecasts."""
-        if self._served.current.runs.is_empty():
+        """Give the gauges; of the data, none before there are forecasts."""
+        yield from _own(self._served)
+        if self._served.current.newest == 0:
             return
         try:
             yield from self._served.remembered("prometheus", _TABLES, lambda: list(_gauges(self._served)))
-        except ForecastingError:
+        except BaseException as error:
+            if not is_survivable(error):
+                raise
+            _LOG.error("metrics of the data cannot be read: %s", in_one_line(error))
             yield _gauge("tables_unreadable", "The tables cannot be read now.", {(): 1.0})
 
 
@@ -98,6 +104,13 @@ def page(registry: CollectorRegistry) -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
+def _own(served: Served) -> Iterator[GaugeMetricFamily]:
+    meaning = "Seconds since the API took up all that was new in the tables."
+    yield _gauge("api_index_age_seconds", meaning, {(): served.age.total_seconds()})
+    unread: Values = {(str(number),): 1.0 for number in served.current.faults}
+    yield _gauge("api_unread_view", "Views whose newest data cannot be read.", unread, "feature_view_version")
+
+
 def _gauges(served: Served) -> Iterator[GaugeMetricFamily]:
     view = served.current.newest
     yield from _data(served, view)
@@ -106,13 +119,13 @@ def _gauges(served: Served) -> Iterator[GaugeMetricFamily]:
 
 
 def _data(served: Served, view: int) -> Iterator[GaugeMetricFamily]:
-    run, ingest = served.latest(view), served.current.ingests.get(view)
+    run, ingest = served.latest(view), served.current.ingest(view)
     yield _time("forecast_reference", "Reference time of the newest archived run.", run.reference)
     yield _gauge("model_version", "Model version of the newest archived run.", {(): run.facts["model_version"]})
     kinds: Values = {}
     for quality, count in run.by_quality().items():
-        # Quality is ``model`` or ``fallback: why``.
-        kind = (quality.split(":")[0],)
+        # Quality is ``model`` or ``fallback: why``: each reason as a label would make a time series of its own.
+        kind = (quality.partition(":")[0],)
         kinds[kind] = kinds.get(kind, 0) + count
     yield _gauge("forecasts", "Forecasts of the newest run.", kinds, "quality")
     if ingest is None:

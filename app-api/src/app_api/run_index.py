@@ -1,6 +1,7 @@
 """One run's forecasts, held compactly so that those of any series are answered at once."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +25,7 @@ class RunIndex:
 
     Attributes:
         facts: The run's reference time and versions, as every answer has them.
-        tag: Names the content.
+        tag: Names the run and its content.
         places: First row and number of rows of each series, sorted by area and consumer type.
         first_hour: The first hour that is forecast.
         hour_texts: ISO 8601 of that hour and of those after it.
@@ -42,7 +43,7 @@ class RunIndex:
     qualities: list[str]
     values: npt.NDArray[np.float64]
     hours: npt.NDArray[np.int32]
-    quality: npt.NDArray[np.uint8]
+    quality: npt.NDArray[np.uint32]
 
     @property
     def reference(self) -> datetime:
@@ -93,13 +94,12 @@ class RunIndex:
         return dict(zip(self.qualities, np.bincount(self.quality, minlength=len(self.qualities)).tolist(), strict=True))
 
 
-def indexed(frame: pl.DataFrame, *, reference: datetime, tag: str) -> RunIndex:
+def indexed(frame: pl.DataFrame, *, reference: datetime) -> RunIndex:
     """Return the index of one run.
 
     Args:
         frame: ``schema.FORECASTS`` of one run but its reference time, at least one row; strings may be categories.
         reference: Its reference time.
-        tag: Names the content.
     """
     starts = _starts(frame)
     if starts is None:
@@ -111,14 +111,15 @@ def indexed(frame: pl.DataFrame, *, reference: datetime, tag: str) -> RunIndex:
     first = int(hours.min())
     numbers = ((hours - first) // _HOUR_US).astype(np.int32)
     qualities = frame["quality"].unique().cast(pl.String).sort()
-    codes = frame["quality"].cast(pl.String).replace_strict(qualities, range(len(qualities)), return_dtype=pl.UInt8)
+    codes = frame["quality"].cast(pl.String).replace_strict(qualities, range(len(qualities)), return_dtype=pl.UInt32)
     values = np.empty((frame.height, len(VALUES)))
     for column, name in enumerate(VALUES):
         values[:, column] = frame[name].to_numpy()
     all_hours = pl.Series(range(int(numbers.max()) + 1), dtype=pl.Int64) * _HOUR_US + first
+    facts = {"reference_datetime": reference, **{name: frame[name][0] for name in VERSIONS}}
     return RunIndex(
-        facts={"reference_datetime": reference, **{name: frame[name][0] for name in VERSIONS}},
-        tag=tag,
+        facts=facts,
+        tag=_tag(facts, [named, starts.to_list(), first, qualities.to_list()], [values, numbers, codes.to_numpy()]),
         places=_sorted_places(zip(named, starts.to_list(), ends, strict=True)),
         first_hour=all_hours.cast(UTC_HOUR)[0],
         hour_texts=all_hours.cast(UTC_HOUR).dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list(),
@@ -127,6 +128,18 @@ def indexed(frame: pl.DataFrame, *, reference: datetime, tag: str) -> RunIndex:
         hours=numbers,
         quality=codes.to_numpy(),
     )
+
+
+def _tag(facts: Mapping[str, Any], parts: Sequence[Any], arrays: Sequence[npt.NDArray[Any]]) -> str:
+    """Return what names a run and the content of its forecasts.
+
+    The hash in the run's row of the archive would not do: the row is written before the forecasts, so a reader may
+    meet a new row beside old forecasts, and the old ones would get the tag of the new ones.
+    """
+    content = hashlib.blake2b(repr((facts, parts)).encode(), digest_size=12)
+    for each in arrays:
+        content.update(np.ascontiguousarray(each).data)
+    return f"{facts['feature_view_version']}-{facts['reference_datetime']:%Y%m%dT%H%M}-{content.hexdigest()}"
 
 
 def _begins() -> pl.Expr:

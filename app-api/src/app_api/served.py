@@ -1,4 +1,4 @@
-"""What the server holds between requests: the tables' versions and the latest run of each feature view.
+"""What the server holds between requests: the tables' versions and the newest run of each feature view.
 
 A look at the tables makes a new, immutable ``Current``, which takes the place of the one before in one step: a request
 sees all of one or all of the other. A run is one commit of the forecast archive, so none is ever seen by half.
@@ -6,22 +6,22 @@ sees all of one or all of the other. A run is one commit of the forecast archive
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from importlib.metadata import version
 from threading import Lock
 from typing import Any, Final, TypeVar
 
 import polars as pl
 
-from app_api.problems import Refused
-from app_api.run_index import RunIndex, indexed
-from forecast_core.archive import RUNS, ForecastArchive
-from forecast_core.contracts.errors import NotFoundError
+from app_api.current import Current, Reader
+from app_api.faults import FaultLog, in_one_line, is_survivable
+from app_api.problems import RETRY_SECONDS, Refused
+from app_api.run_index import RunIndex
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
-from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
+from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.tables.places import table
 
 TABLES: Final = (
@@ -38,34 +38,19 @@ TABLES: Final = (
     "alarms",
     "alarm_notices",
 )
-INSTANT: Final = timedelta(microseconds=1)
+STALE_LOOKS: Final = 30
+"""After this many intervals between looks without a complete one, a minute by default, what is served is stale.
+
+A look at 100,000 series takes 1.2 s, and an object store that answers slowly a few times more: this is well beyond.
+"""
+RETRY_LOOKS: Final = 15
+"""A view that could not be read is tried again at each commit, and at every so many looks: half a minute by default.
+
+Reading a large run takes a second of processor time, which a fault that stays must not cost every two seconds.
+"""
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _NOTHING_YET: Final = "nothing has been forecast yet: run the pipeline once, then ask again"
-
-
-@dataclass(frozen=True)
-class Current:
-    """The tables at one look at them.
-
-    Attributes:
-        versions: Version of each table that exists.
-        runs: ``forecasts.RUNS`` of all runs, sorted by reference time and view.
-        views: The feature views that have runs.
-        latest: The latest run of each view whose forecasts were asked for, and of the newest view.
-        ingests: The newest ingest of each of those views' feature groups.
-    """
-
-    versions: Mapping[str, int] = field(default_factory=dict)
-    runs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUNS))
-    views: Mapping[int, FeatureView] = field(default_factory=dict)
-    latest: Mapping[int, RunIndex] = field(default_factory=dict)
-    ingests: Mapping[int, Ingest | None] = field(default_factory=dict)
-
-    @cached_property
-    def newest(self) -> int:
-        """The view of the newest run; 0 if there is none."""
-        return 0 if self.runs.is_empty() else int(self.runs["feature_view_version"][-1])
 
 
 class Served:
@@ -77,52 +62,93 @@ class Served:
         self.store = FeatureStore(settings)
         self.archive = ForecastArchive(settings)
         self.current = Current()
-        self.identity = f"{version('app-api')} {hashlib.sha256(settings.store.encode()).hexdigest()[:16]}"
+        self.failure: str | None = "the tables have not been read yet"
+        """Why the last look at the tables failed; None if it did not."""
+        self.form = hashlib.sha256(version("app-api").encode()).hexdigest()[:8]
+        """Names the form of all answers, which another version of the API may change: a part of every ETag."""
+        self.place = hashlib.sha256(settings.store.encode()).hexdigest()[:16]
+        """Names the store: a part of each ETag that is made from versions of its tables."""
+        self._completed = clock()
+        self._reader = Reader(self.store, self.archive)
+        self._faults = FaultLog(_LOG)
+        self._looks = 0
         self._lock = Lock()
-        self._remembered: dict[str, tuple[tuple[int | None, ...], Any]] = {}
+        self._remembered: dict[str, tuple[tuple[object, ...], Any]] = {}
+
+    @property
+    def age(self) -> timedelta:
+        """Time since the last look that took up all that was new (before the first: since the server was made)."""
+        return self.clock() - self._completed
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether that was too long ago."""
+        return self.age > STALE_LOOKS * timedelta(seconds=self.settings.api_refresh_seconds)
+
+    def look(self) -> None:
+        """Look at the tables as ``refresh`` does; after an error of any kind, what was read before is still served."""
+        try:
+            self.refresh()
+        except BaseException as error:
+            if not is_survivable(error):
+                raise
+            self.failed(error)
+        else:
+            self._faults.update({f"feature view {number}": fault for number, fault in self.current.faults.items()})
+
+    def failed(self, error: BaseException) -> None:
+        """Take note that a look failed; the log says so once, and once more when a later look succeeds."""
+        self.failure = in_one_line(error)
+        self._faults.update({"the store": self.failure})
 
     def refresh(self) -> None:
         """Look at the tables, and take up what is new.
 
         Raises:
-            StorageError: If they cannot be read now; what was there before stays.
+            StorageError: If they cannot be read now; what was read before stays.
         """
         with self._lock:
+            self._looks += 1
             versions = {name: number for name in TABLES if (number := self._version(name)) is not None}
-            if versions != self.current.versions:
-                self.current = self._taken_up(versions)
+            before = self.current
+            if versions != before.versions or (before.faults and self._looks % RETRY_LOOKS == 0):
+                self.current = self._reader.following(before, versions)
+            self.failure = None
+            if self.current.fault is None:
+                self._completed = self.clock()
 
     def view(self, number: int | None) -> FeatureView:
         """Return a feature view that has runs; by default that of the newest run.
 
         Raises:
-            Refused: 404 if there is no such view; it names those that there are.
+            Refused: 404 if there is no such view (it names those that there are), 503 if it cannot be read now.
         """
         current = self.current
+        chosen = current.newest if number is None else number
+        if chosen in current.views:
+            return current.views[chosen].view
+        if chosen in current.faults or (number is None and current.faults):
+            raise _unreadable("the forecasts" if number is None else f"feature view {number}")
         if not current.views:
             raise Refused(404, _NOTHING_YET, allowed=[])
-        chosen = current.newest if number is None else number
-        if chosen not in current.views:
-            there = [str(each) for each in sorted(current.views)]
-            raise Refused(
-                404, f"feature view {chosen} has no forecasts; those that have: {', '.join(there)}", allowed=there
-            )
-        return current.views[chosen]
+        there = [str(each) for each in sorted(current.views)]
+        raise Refused(
+            404, f"feature view {chosen} has no forecasts; those that have: {', '.join(there)}", allowed=there
+        )
 
     def held(self, view: int | None) -> RunIndex | None:
-        """Return the latest run of a view, by default of that of the newest run, if it is in memory."""
+        """Return the newest run of a view, by default of the default view, if it is in memory."""
         current = self.current
-        return current.latest.get(current.newest if view is None else view)
+        return current.run(current.newest if view is None else view)
 
     def latest(self, view: int | None) -> RunIndex:
-        """Return the latest run of a view, by default of that of the newest run.
+        """Return the newest run of a view, by default of the default view.
 
         Raises:
-            Refused: 404 if there is no such view.
+            Refused: 404 if there is no such view, 503 if it cannot be read now.
         """
         number = self.view(view).version
-        found = self.current.latest.get(number)
-        return self._loaded(number) if found is None else found
+        return self.current.run(number) or self._loaded(number)
 
     def known_at(self, view: FeatureView) -> datetime:
         """Return the reference time of the newest ingest of a view's data.
@@ -130,71 +156,34 @@ class Served:
         Raises:
             Refused: 404 if nothing was ever ingested.
         """
-        newest = self.current.ingests.get(view.version)
+        newest = self.current.ingest(view.version)
         if newest is None:
             raise Refused(404, f"nothing of {view.dataset} has been ingested yet", allowed=[])
         return newest.known_at
 
     def remembered(self, name: str, tables: Sequence[str], make: Callable[[], T]) -> T:
         """Return what ``make`` makes of tables, made anew when one of them has changed."""
-        versions = tuple(self.current.versions.get(each) for each in tables)
+        edition = self.current.edition(tables)
         known = self._remembered.get(name)
-        if known is None or known[0] != versions:
-            known = self._remembered[name] = (versions, make())
+        if known is None or known[0] != edition:
+            known = self._remembered[name] = (edition, make())
         found: T = known[1]
         return found
 
     def _loaded(self, view: int) -> RunIndex:
+        """Read a view's newest run, and hold it from now on."""
         with self._lock:
             current = self.current
-            if view not in current.latest:
-                latest = {**current.latest, view: self._latest(current.runs, view)}
-                self.current = Current(current.versions, current.runs, current.views, latest, current.ingests)
-            return self.current.latest[view]
+            data = current.views[view]
+            run = self._reader.newest_run(current.runs, view, held=data.run)
+            self.current = replace(current, views={**current.views, view: replace(data, run=run)})
+            return run
 
     def _version(self, name: str) -> int | None:
         opened = table(self.settings, name, schema=pl.Schema({})).open()
         return None if opened is None else opened.version()
 
-    def _taken_up(self, versions: Mapping[str, int]) -> Current:
-        before = self.current
-        runs, same_forecasts = before.runs, versions.get("forecasts") == before.versions.get("forecasts")
-        # A run's row is written before its forecasts, and the run exists from the latter on.
-        if not same_forecasts or versions.get("forecast_runs") != before.versions.get("forecast_runs"):
-            runs = self.archive.read_runs(known=before.runs)
-        numbers = runs["feature_view_version"].unique().to_list()
-        views = {number: before.views.get(number) or self.store.feature_view(number) for number in numbers}
-        newest = runs["feature_view_version"][-1:].to_list()
-        wanted = {*before.latest, *newest} & set(numbers)
-        latest = {number: self._latest(runs, number, hold=same_forecasts) for number in sorted(wanted)}
-        ingests = before.ingests
-        if versions.get("ingests") != before.versions.get("ingests") or set(views) != set(before.views):
-            ingests = {number: self._newest_ingest(view) for number, view in views.items()}
-        _LOG.debug("tables at %s", versions)
-        return Current(versions, runs, views, latest, ingests)
 
-    def _latest(self, runs: pl.DataFrame, view: int, *, hold: bool = True) -> RunIndex:
-        """Return the index of a view's latest run: the one in memory if ``hold`` and it is of the same run facts.
-
-        With other forecasts in the table, equal facts are not enough: they are written first, so the index may be of
-        the forecasts before them.
-        """
-        facts = runs.filter(pl.col("feature_view_version") == view).row(-1, named=True)
-        tag = run_tag(facts)
-        held = self.current.latest.get(view)
-        if hold and held is not None and held.tag == tag:
-            return held
-        reference: datetime = facts["reference_datetime"]
-        frame = self.archive.read_run(feature_view_version=view, reference_datetime=reference)
-        if frame.is_empty():
-            raise NotFoundError(f"the forecasts of the run at {reference} are gone from the archive: make it again")
-        _LOG.info("forecasts of view %d made at %s: %d rows", view, reference, frame.height)
-        return indexed(frame, reference=reference, tag=tag)
-
-    def _newest_ingest(self, view: FeatureView) -> Ingest | None:
-        return self.store.latest_ingest(feature_group_version=view.feature_group_version, dataset=view.dataset)
-
-
-def run_tag(facts: Mapping[str, Any]) -> str:
-    """Return what names the content of a run's forecasts."""
-    return f"{facts['feature_view_version']}-{facts['reference_datetime']:%Y%m%dT%H%M}-{facts['forecasts_hash'][:24]}"
+def _unreadable(what: str) -> Refused:
+    detail = f"{what} cannot be read now; the server's log says why; try again in a moment"
+    return Refused(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})

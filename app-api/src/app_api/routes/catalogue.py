@@ -53,14 +53,15 @@ def feature_views(request: Request, query: Annotated[PageQuery, Query()]) -> Res
     items = [
         {
             "version": number,
-            "dataset": current.views[number].dataset,
-            "feature_group_version": current.views[number].feature_group_version,
-            "definition_hash": current.views[number].definition_hash,
+            "dataset": (view := current.views[number].view).dataset,
+            "feature_group_version": view.feature_group_version,
+            "definition_hash": view.definition_hash,
             "runs": runs,
             "first_reference_datetime": first,
             "latest_reference_datetime": last,
         }
         for number, first, last, runs in spans.sort("feature_view_version").iter_rows()
+        if number in current.views
     ]
     return json_answer(request, TABLES, lambda: paged(request, query, items))
 

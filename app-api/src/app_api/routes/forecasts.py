@@ -17,12 +17,13 @@ from app_api.problems import Refused, described
 from app_api.run_index import Name as Series
 from app_api.run_index import RunIndex, encoded, indexed
 from app_api.selection import check_series, chosen_series
-from app_api.served import INSTANT, Served, run_tag
+from app_api.served import Served
 from forecast_core.contracts.schema import HOUR, KEY, SERIES
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
 
 router = APIRouter(tags=["forecasts"])
+INSTANT = timedelta(microseconds=1)
 TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
@@ -148,7 +149,7 @@ def explanation(
 
 
 def tag_of(run: RunIndex, form: str) -> str:
-    """Return the ETag of any series' forecast of a run, in one form."""
+    """Return what names a run's forecasts in one form; each series has its own address, so it is no part of it."""
     return f"{run.tag}-{media.TABLE.index(form)}"
 
 
@@ -177,7 +178,7 @@ def run_of(served: Served, view: int | None, reference: datetime | None, series:
     )
     if frame.is_empty() and series is not None:
         raise Refused(404, f"the run has no series {'/'.join(series[0])}")
-    return indexed(frame, reference=reference, tag=run_tag(found.row(0, named=True)))
+    return indexed(frame, reference=reference)
 
 
 def _beside(

@@ -161,7 +161,7 @@ def _asked(request: Request, served: Served, query: WindowQuery) -> Asked:
         Refused: 404 if there is no such view.
     """
     view = served.view(query.feature_view_version)
-    newest = served.current.ingests.get(view.version)
+    newest = served.current.ingest(view.version)
     end = query.end or (newest.window.end if newest else None) or served.latest(view.version).reference
     start = query.start or max(end, _EARLIEST + DEFAULT_SPAN) - DEFAULT_SPAN
     if start >= end:

@@ -23,13 +23,20 @@ async def health(request: Request) -> Health:
 
 @router.get("/readiness", summary="Readiness and freshness", responses={503: {"model": Readiness}})
 def readiness(request: Request, response: Response) -> Readiness:
-    """Whether the stores can be read now (503 if not), and how old the newest forecasts and observations are."""
+    """Whether the data are up to date and the tracking database can be read (503 if not), and how old the data are.
+
+    `store` is the outcome of the last look for new data, which the server takes every few seconds. `index` is not `ok`
+    if no look took up the newest run for a minute (30 looks). `feature_view_N` is not `ok`, without making the server
+    unready, while the newest run of that view cannot be read.
+    """
     served = served_by(request)
     checks = {
-        "store": _outcome(served.refresh),
+        "store": "ok" if served.failure is None else _wrong(served.failure),
+        "index": _index(served),
         "tracking": _outcome(lambda: tracking.find_model_versions(served.settings, {"artifact": "none"})),
     }
     ready = all(outcome == "ok" for outcome in checks.values())
+    checks |= {f"feature_view_{number}": _wrong(fault) for number, fault in served.current.faults.items()}
     response.status_code = 200 if ready else 503
     response.headers["Cache-Control"] = "no-store"
     return Readiness(status="ready" if ready else "not ready", checks=checks, freshness=freshness(served))
@@ -38,10 +45,10 @@ def readiness(request: Request, response: Response) -> Readiness:
 def freshness(served: Served) -> Freshness:
     """Return how new the newest forecasts and observations are."""
     current, now = served.current, served.clock()
-    if current.runs.is_empty():
+    run = current.run(current.newest)
+    if run is None:
         return Freshness.model_validate(dict.fromkeys(Freshness.model_fields))
-    view = current.views[current.newest]
-    run, ingest = current.latest[view.version], current.ingests.get(view.version)
+    view, ingest = current.views[current.newest].view, current.ingest(current.newest)
     return Freshness.model_validate(
         {
             "feature_view_version": view.version,
@@ -61,9 +68,20 @@ def _age(now: datetime, then: datetime) -> float:
     return round((now - then) / HOUR, 3)
 
 
+def _index(served: Served) -> str:
+    if not served.is_stale:
+        return "ok"
+    return f"the newest data have not been taken up for {served.age.total_seconds():.0f} s; older data are served"
+
+
 def _outcome(check: Callable[[], object]) -> str:
     try:
         check()
     except ForecastingError as error:
-        return f"{type(error).__name__}: cannot be read now; the server's log says why"
+        return _wrong(type(error).__name__)
     return "ok"
+
+
+def _wrong(fault: str) -> str:
+    """Return the kind of a fault; its message may name paths, which are for the log alone."""
+    return f"{fault.partition(':')[0]}: cannot be read now; the server's log says why"

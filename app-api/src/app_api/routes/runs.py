@@ -120,7 +120,7 @@ def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
     view = served.current.views.get(facts["feature_view_version"])
     return {
         **{name: value for name, value in facts.items() if name != "made_by"},
-        "dataset": None if view is None else view.dataset,
+        "dataset": None if view is None else view.view.dataset,
         "dag_run_id": dag_run,
         "airflow_url": page_of(served.settings, dag_run),
     }
