@@ -106,6 +106,20 @@ def test_the_latest_ingest_is_the_one_known_last_not_the_one_written_last(store:
     assert store.latest_ingest(feature_group_version=2) is None
 
 
+def test_ingests_are_listed_between_two_reference_times_both_included(store: FeatureStore) -> None:
+    times = [KNOWN_AT + each * HOUR for each in range(4)]
+    for time in times:
+        ingest(store, frame(), reference_datetime=time)
+    group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
+    found = store.ingests(**group, known_from=times[1], known_until=times[2])
+    assert [each.known_at for each in found] == times[1:3]
+    assert [each.known_at for each in store.ingests(known_from=times[3])] == times[3:]
+    latest = store.latest_ingest(**group, known_until=times[2])
+    assert latest is not None
+    assert latest.known_at == times[2]
+    assert store.latest_ingest(**group, known_until=times[0] - HOUR) is None
+
+
 def test_of_two_datasets_known_at_the_same_time_the_latest_is_the_one_written_last(store: FeatureStore) -> None:
     for dataset in ("b", "c", "a"):
         ingest(store, frame(), dataset=dataset)

@@ -205,7 +205,12 @@ def test_an_ingest_keeps_the_run_that_made_it_when_it_is_repeated_after_others(t
 def test_a_series_that_the_store_does_not_know_has_no_rows(tmp_path: Path) -> None:
     store, window = FeatureStore(Settings(root_dir=tmp_path)), Window(REFERENCE - 2 * HOUR, REFERENCE)
     frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
-    group: dict[str, Any] = {"dataset": "d", "feature_group_version": 1, "window": window, "reference_datetime": REFERENCE}
+    group: dict[str, Any] = {
+        "dataset": "d",
+        "feature_group_version": 1,
+        "window": window,
+        "reference_datetime": REFERENCE,
+    }
     store.ingest(frame, **group, url="demo://", record={})
     assert store.read_known(**group, series=[("DK9", "000")]).is_empty()
     assert store.read(**group, series=[("DK1", "111")]).equals(frame)

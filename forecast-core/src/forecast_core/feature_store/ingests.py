@@ -87,25 +87,47 @@ def record_text(record: Mapping[str, Any]) -> str:
 
 
 def latest(
-    table: Table, *, feature_group_version: int, dataset: str | None, window_end: datetime | None
+    table: Table,
+    *,
+    feature_group_version: int,
+    dataset: str | None,
+    window_end: datetime | None,
+    known_until: datetime | None,
 ) -> Ingest | None:
     """Return the ingest with the newest ``known_at``; of several datasets at that time, the one written last."""
-    wanted: dict[str, keyed.Value | None] = {
-        "feature_group_version": feature_group_version,
-        "dataset": dataset,
-        "window_end": window_end,
-    }
-    conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
+    conditions = _conditions(dataset, feature_group_version, window_end, None, known_until)
     newest = table.collect(lambda rows: rows.filter(*conditions).sort("known_at", "written").tail(1))
     return None if newest.is_empty() else _from_row(newest.row(0, named=True))
 
 
-def listed(table: Table, *, dataset: str | None, feature_group_version: int | None) -> list[Ingest]:
-    """Return the ingests, of one dataset or version if given, sorted by ``known_at``, then as they were written."""
-    wanted = {"feature_group_version": feature_group_version, "dataset": dataset}
-    conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
+def listed(
+    table: Table,
+    *,
+    dataset: str | None,
+    feature_group_version: int | None,
+    known_from: datetime | None,
+    known_until: datetime | None,
+) -> list[Ingest]:
+    """Return the ingests that meet what is given, sorted by ``known_at``, then as they were written."""
+    conditions = _conditions(dataset, feature_group_version, None, known_from, known_until)
     found = table.collect(lambda rows: rows.filter(*conditions).sort("known_at", "written"))
     return [_from_row(row) for row in found.iter_rows(named=True)]
+
+
+def _conditions(
+    dataset: str | None,
+    feature_group_version: int | None,
+    window_end: datetime | None,
+    known_from: datetime | None,
+    known_until: datetime | None,
+) -> list[pl.Expr]:
+    wanted = {"feature_group_version": feature_group_version, "dataset": dataset, "window_end": window_end}
+    conditions = [pl.col(name) == value for name, value in wanted.items() if value is not None]
+    if known_from is not None:
+        conditions.append(pl.col("known_at") >= known_from)
+    if known_until is not None:
+        conditions.append(pl.col("known_at") <= known_until)
+    return conditions
 
 
 def _from_row(row: dict[str, Any]) -> Ingest:

@@ -198,12 +198,37 @@ class FeatureStore:
                 snapshot, window=plain, known_at=as_utc(reference_datetime)
             )
 
-    def ingests(self, *, dataset: str | None = None, feature_group_version: int | None = None) -> list[Ingest]:
-        """Return the facts of all ingests, of one dataset or version if given, sorted by ``known_at``."""
-        return ingests.listed(self._ingests, dataset=dataset, feature_group_version=feature_group_version)
+    def ingests(
+        self,
+        *,
+        dataset: str | None = None,
+        feature_group_version: int | None = None,
+        known_from: datetime | None = None,
+        known_until: datetime | None = None,
+    ) -> list[Ingest]:
+        """Return the facts of ingests, sorted by ``known_at``, then in the order of their commits.
+
+        Args:
+            dataset: Only ingests of this dataset.
+            feature_group_version: Only ingests into this version of the feature group.
+            known_from: First ``known_at``, inclusive.
+            known_until: Last ``known_at``, inclusive.
+        """
+        return ingests.listed(
+            self._ingests,
+            dataset=dataset,
+            feature_group_version=feature_group_version,
+            known_from=None if known_from is None else as_utc(known_from),
+            known_until=None if known_until is None else as_utc(known_until),
+        )
 
     def latest_ingest(
-        self, *, feature_group_version: int, dataset: str | None = None, window_end: datetime | None = None
+        self,
+        *,
+        feature_group_version: int,
+        dataset: str | None = None,
+        window_end: datetime | None = None,
+        known_until: datetime | None = None,
     ) -> Ingest | None:
         """Return the ingest with the newest ``known_at``, or None; of several datasets, the one written last.
 
@@ -211,12 +236,14 @@ class FeatureStore:
             feature_group_version: Version of the feature group.
             dataset: Only ingests of this dataset.
             window_end: Only ingests whose window ends at this hour.
+            known_until: Only ingests with ``known_at`` at or before this time.
         """
         return ingests.latest(
             self._ingests,
             feature_group_version=feature_group_version,
             dataset=dataset,
             window_end=None if window_end is None else as_utc(window_end),
+            known_until=None if known_until is None else as_utc(known_until),
         )
 
     def feature_group_versions(self, dataset: str | None = None) -> list[tuple[str, int]]:
