@@ -84,7 +84,7 @@ def test_a_single_series_is_named_when_it_does_much_worse_than_naive() -> None:
     )
     figures = scoring.overall(rows, {})
     found = [each for each in judging.of_scores(rows, figures, SETTINGS) if each.subject != "overall"]
-    kept = judging.frame(found, reference=END, feature_view_version=1, source="monitoring")
+    kept = judging.frame(found, reference_datetime=END, feature_view_version=1, source="monitoring")
     assert kept.schema == CHECKS
     assert kept.select("kind", "subject", "level").rows() == [("skill", "DK1/215", "notify")]
     assert "450%" in kept["message"][0]

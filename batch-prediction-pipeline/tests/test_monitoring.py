@@ -73,6 +73,25 @@ def test_the_figures_are_those_of_a_slow_loop(system: Any, predicted: list[datet
     assert json.loads(json.dumps(result)) == result
 
 
+def test_the_naive_forecast_of_a_late_source_repeats_only_hours_that_the_run_knew(system: Any, register: Any) -> None:
+    made = system.ingest(REFERENCE, days=30)
+    model = register(made.pop("training_dataset_version"), at=REFERENCE, gap=24)
+    batch.predict(24, model_version=model, **made, reference_datetime=REFERENCE, settings=system.settings)
+    later = REFERENCE + timedelta(days=2)
+    system.ingest(later)
+    found = monitoring.compute(1, reference_datetime=later, settings=system.settings)["metrics"]
+    kinds = pl.col("area").eq("DK1") & pl.col("consumer_type").is_in(["111", "121", "215"])
+    known = demo.observations(REFERENCE - timedelta(days=9), REFERENCE - timedelta(days=1), known_at=REFERENCE)
+    came = demo.observations(REFERENCE, REFERENCE + timedelta(days=1), known_at=later).filter(kinds)
+    values = {row[:3]: row[3] for row in known.iter_rows()}
+    errors = []
+    for area, kind, hour, value in came.iter_rows():
+        # A day before the forecast hour nothing was observed yet; two days before is the newest that may be.
+        back = next(each for each in range(2, 8) if (area, kind, hour - timedelta(days=each)) in values)
+        errors.append(abs(values[area, kind, hour - timedelta(days=back)] - value))
+    assert found["naive_mae"] == pytest.approx(np.mean(errors))
+
+
 def test_figures_are_kept_over_all_per_series_per_lead_and_per_hour(system: Any, predicted: list[datetime]) -> None:
     result = monitoring.compute("1", settings=system.settings)
     kept = ForecastArchive(system.settings).read_metrics(feature_view_version=1)
@@ -96,7 +115,11 @@ def test_the_measures_of_a_group_are_those_of_the_core(system: Any, predicted: l
     observed = demo.observations(REFERENCE - timedelta(days=10), REFERENCE + timedelta(days=1), known_at=predicted[-1])
     # One naive forecast is missing, and one forecast is a fallback.
     observed = observed.filter(pl.col("datetime_utc") != predicted[0] - timedelta(days=2))
-    rows = scoring.scored(archive.read(feature_view_version=1), observed)
+    forecasts = archive.read(feature_view_version=1)
+    runs = scoring.with_first_hours(archive.read_runs(), forecasts)
+    simple = observed.rename({"energy_consumption": "naive"}).with_columns(pl.col("datetime_utc") + timedelta(days=1))
+    simple = simple.join(runs.select("reference_datetime"), how="cross")
+    rows = scoring.scored(forecasts, runs=runs, observed=observed, naive=simple)
     quality = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("fallback: silent")).otherwise("quality")
     for lead, group in rows.with_columns(quality=quality).group_by("lead"):
         found = scoring.measures(group, ["lead"]).row(0, named=True)

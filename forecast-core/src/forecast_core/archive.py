@@ -4,7 +4,7 @@ All tables are written one run at a time: all rows of one feature view version a
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -235,6 +235,21 @@ class ForecastArchive:
         new = frame if known is None else frame.join(known, on=RUNS.names(), how="anti")
         missing = new.join(self._archived(new), on=_IN_FORECASTS, how="anti")
         return frame.join(missing, on=RUN, how="anti").sort("reference_datetime", "feature_view_version")
+
+    def newest_run(self, *, feature_view_version: int, reference_until: datetime) -> pl.DataFrame:
+        """Return the row of RUNS of the latest run of a feature view before a time; no row if there is none.
+
+        Days are read from the latest one back until one has a run, so the cost does not grow with the history.
+        """
+        snapshot, until = self._runs.snapshot(), as_utc(reference_until)
+        dates = [] if snapshot is None else [date.fromisoformat(each[_DATE]) for each in snapshot.table.partitions()]
+        for day in sorted((each for each in dates if each <= until.date()), reverse=True):
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            end = min(start + timedelta(days=1), until)
+            found = self.read_runs(feature_view_version=feature_view_version, reference_from=start, reference_until=end)
+            if not found.is_empty():
+                return found.tail(1)
+        return pl.DataFrame(schema=RUNS)
 
     def _archived(self, runs: pl.DataFrame) -> pl.DataFrame:
         """Return ``_IN_FORECASTS`` of the forecasts that are archived for the reference times of some RUNS."""

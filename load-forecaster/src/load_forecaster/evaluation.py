@@ -103,7 +103,7 @@ def _replay_origin(
     truth[: len(came)] = came
     # A series that had not appeared yet was not forecast.
     appeared = ~np.isnan(then.values).all(axis=0)
-    naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
+    naive = naive_values(then.values, fh=fh, season=24, gap=gap)
     failed = np.array([reason is not None for reason in point.reasons])
     return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
 

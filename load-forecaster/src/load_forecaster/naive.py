@@ -7,34 +7,43 @@ import polars as pl
 
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.metrics import FloatArray
-from load_forecaster.panel import Panel, check_horizon, from_observations
+from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
 from load_forecaster.schema import HOUR, OBSERVATIONS
 
 
-def naive_values(values: FloatArray, *, fh: int, season: int) -> FloatArray:
+def naive_values(values: FloatArray, *, fh: int, season: int, gap: int = 0) -> FloatArray:
     """Return [lead, series]: the newest value observed a whole number of seasons before; NaN where there is none.
+
+    Args:
+        values: Observations [hour, series]; NaN where there is none.
+        fh: Hours to forecast.
+        season: Hours after which values are expected to repeat.
+        gap: Hours between the last observation and lead 0.
 
     >>> naive_values(np.array([[1.0], [2.0], [np.nan], [4.0]]), fh=3, season=2).ravel()
     array([1., 4., 1.])
+    >>> naive_values(np.array([[1.0], [2.0], [np.nan], [4.0]]), fh=2, season=2, gap=1).ravel()
+    array([4., 1.])
     """
     hours, series = values.shape
     forecast = np.full((fh, series), np.nan)
     for lead in range(fh):
-        phase = values[(hours + lead) % season : hours : season][::-1]
+        phase = values[(hours + gap + lead) % season : hours : season][::-1]
         if len(phase):
             newest = np.argmax(~np.isnan(phase), axis=0)
             forecast[lead] = phase[newest, np.arange(series)]
     return forecast
 
 
-def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int = 24) -> pl.DataFrame:
-    """Return the newest value that was observed a whole number of ``season`` hours before each hour in [end, end + fh).
+def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int = 24, gap: int = 0) -> pl.DataFrame:
+    """Return, for each forecast hour, the newest value that was observed a whole number of seasons before it.
 
     Args:
         history: Rows of ``schema.OBSERVATIONS``; those at ``end`` or later are not looked at.
-        end: The first hour to forecast, a full hour in UTC.
+        end: The first hour that is not observed, a full hour in UTC.
         fh: Hours to forecast, 1 to 168.
         season: Hours after which values are expected to repeat.
+        gap: Hours between the last observation and the first forecast hour.
 
     Returns:
         Columns of ``schema.OBSERVATIONS``, sorted by key; the value is null where a series has none to repeat.
@@ -44,10 +53,12 @@ def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int
         ValidationError: If ``history`` is not as its schema says.
     """
     check_horizon(fh)
+    check_gap(gap)
     if season < 1:
         raise InvalidArgument(f"season must be at least 1 hour, not {season}", argument="season", value=season)
-    panel = from_observations(history, end=end, fh=fh, days=3660, timezone="UTC")
-    return long_frame(panel, {"energy_consumption": naive_values(panel.values, fh=fh, season=season)})
+    panel = from_observations(history, end=end, fh=gap + fh, days=3660, timezone="UTC")
+    values = naive_values(panel.values, fh=fh, season=season, gap=gap)
+    return long_frame(panel, {"energy_consumption": values}, gap=gap)
 
 
 def long_frame(panel: Panel, columns: dict[str, FloatArray], *, gap: int = 0) -> pl.DataFrame:

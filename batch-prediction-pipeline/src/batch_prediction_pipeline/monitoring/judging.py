@@ -40,12 +40,12 @@ class Check:
         return self.thresholds[1] if self.level == "tune" else self.thresholds[0]
 
 
-def frame(checks: list[Check], *, reference: datetime, feature_view_version: int, source: str) -> pl.DataFrame:
-    """Return ``alarms.CHECKS`` of one evaluation; of a series only what fires."""
+def frame(checks: list[Check], *, reference_datetime: datetime, feature_view_version: int, source: str) -> pl.DataFrame:
+    """Return ``alarms.CHECKS`` of one evaluation; a series has a row only if its check fires."""
     kept = [each for each in checks if each.subject == OVERALL or each.level != "ok"]
     rows = [
         (
-            *(reference, feature_view_version, source, each.kind, each.subject, each.level),
+            *(reference_datetime, feature_view_version, source, each.kind, each.subject, each.level),
             *(each.value, each.threshold, each.message),
         )
         for each in kept

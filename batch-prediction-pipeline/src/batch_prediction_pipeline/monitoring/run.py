@@ -1,18 +1,20 @@
-"""Monitoring: how good the archived forecasts turned out and what is wrong, kept for every hour that asks."""
+"""Monitoring: score the archived forecasts against what came, judge them, and keep the figures of every hour."""
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 import polars as pl
 
-from batch_prediction_pipeline.monitoring import drift, judging, scoring
+from batch_prediction_pipeline.monitoring import drift, judging, naive, scoring
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import whole_number
-from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.schema import FORECASTS, HOUR, KEY, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore, FeatureView
@@ -26,20 +28,82 @@ _LONGEST: Final = timedelta(days=max(scoring.DAYS))
 _HORIZON: Final = timedelta(days=7)
 """The longest horizon that there can be."""
 
+Figures = dict[str, float | None]
+"""Measures over all series by name, as fractions and kWh; docs/monitoring.md lists them."""
+
+
+class OpenAlarm(TypedDict):
+    """An alarm that is open at the reference time; ``subject`` is ``overall`` or a series such as ``DK1/111``."""
+
+    kind: str
+    subject: str
+    level: str
+    message: str
+
+
+class Monitored(TypedDict):
+    """What ``compute`` returns; times are text in UTC.
+
+    ``scored`` is the number of forecasts of the last week whose hour has been observed, ``runs`` that of the runs that
+    they are of, ``first_hour`` and ``last_hour`` their extent. ``metrics`` are the week's figures over all series and
+    ``rolling`` the same by number of days (``1``, ``7``, ``30``). With nothing to score, ``scored`` is 0 and ``note``
+    says why. ``alarms`` are those that are open at the reference time.
+    """
+
+    feature_view_version: int
+    reference_datetime: str
+    scored: int
+    note: NotRequired[str]
+    runs: NotRequired[int]
+    first_hour: NotRequired[str]
+    last_hour: NotRequired[str]
+    metrics: NotRequired[Figures]
+    rolling: NotRequired[dict[str, Figures]]
+    alarms: list[OpenAlarm]
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What one call of ``compute`` is about."""
+
+    settings: Settings
+    view: FeatureView
+    reference_datetime: datetime
+
+    @property
+    def store(self) -> FeatureStore:
+        return FeatureStore(self.settings)
+
+    @property
+    def archive(self) -> ForecastArchive:
+        return ForecastArchive(self.settings)
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """Arguments that name the feature group of the view."""
+        return {"dataset": self.view.dataset, "feature_group_version": self.view.feature_group_version}
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The columns that name the evaluation in the tables."""
+        return {"feature_view_version": self.view.version, "reference_datetime": self.reference_datetime}
+
 
 def compute(
     feature_view_version: int | str,
     *,
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Monitored:
     """Score the forecasts made before a reference time, of the last 1, 7 and 30 days observed by it; raise alarms.
 
-    Truth and the seasonal naive forecast are the observations as known at the reference time; the days end with the
-    newest hour that has both. Figures are kept over all, per series and per lead, and per hour of
-    the last week, under the reference time; the same again changes nothing. No later forecast or observation enters
-    them, but a forecast of an earlier reference time can only be scored if it is in the archive by now: after a
-    backfill from the newest hour to the oldest, fewer are, and computing again completes the figures.
+    Truth is the observations as known at the reference time; the seasonal naive forecast of a run uses only what that
+    run knew. The days end with the newest hour that was forecast and observed. Figures are kept over all series, per
+    series and per lead, and per hour of the last week, under the reference time; computing again changes nothing.
+
+    No later forecast or observation enters the figures. But a forecast of an earlier reference time can only be scored
+    if it is in the archive by now: after a backfill from the newest hour to the oldest, fewer are, and computing again
+    completes the figures.
 
     Args:
         feature_view_version: As ``feature_view.create`` returned it.
@@ -47,9 +111,7 @@ def compute(
         settings: Where things are; default from the environment.
 
     Returns:
-        Plain JSON: ``scored``, the number of forecasts of the last week beside which there is an observation,
-        ``metrics`` over all of them, as fractions and kWh, and ``rolling``, the same by number of days; with nothing
-        to score, 0 and a ``note`` that says so. ``alarms`` are those that are open at the reference time.
+        ``Monitored``, plain JSON.
 
     Raises:
         InvalidArgument: If an argument cannot be read.
@@ -58,98 +120,94 @@ def compute(
         TrackingError: If the tracking database cannot be read now.
     """
     settings = settings or Settings()
-    store, archive = FeatureStore(settings), ForecastArchive(settings)
-    view = store.feature_view(whole_number("feature_view_version", feature_view_version, least=1))
-    reference = resolve_reference(settings, view, reference_datetime)
-    facts = {"feature_view_version": view.version, "reference_datetime": reference.strftime(DATETIME_FORMAT)}
-    forecasts = _forecasts(archive, view, reference)
+    view = FeatureStore(settings).feature_view(whole_number("feature_view_version", feature_view_version, least=1))
+    evaluation = _Evaluation(settings, view, resolve_reference(settings, view, reference_datetime))
+    runs, forecasts = _archived(evaluation)
     if forecasts.is_empty():
-        return _nothing(facts, "no forecast was archived before: the first can be scored a day later")
-    rows = scoring.scored(forecasts, _observed(store, view, forecasts, reference))
-    checks = _standing(settings, store, forecasts, reference)
+        return _nothing(evaluation, "no forecast was archived before: the first can be scored a day later", [])
+    checks = _standing(evaluation, forecasts)
+    rows = _scored(evaluation, runs, forecasts)
     if rows.is_empty():
-        result = _nothing(facts, f"none of the {forecasts.height} archived forecasts' hours has been observed yet")
-    else:
-        run = {"feature_view_version": view.version, "reference_datetime": reference}
-        history = scoring.history(rows, run=run, backtests=_backtests(settings, rows))
-        archive.write_metrics(history)
-        rolling, week = _rolling(history), scoring.recent(rows, days=WEEK)
-        logger.info("scored %d forecasts: %s", week.height, rolling[str(WEEK)])
-        checks += judging.of_scores(rows, rolling[str(WEEK)], settings)
-        result = {**facts, "scored": week.height, **_extent(week), "metrics": rolling[str(WEEK)], "rolling": rolling}
-    return result | {"alarms": _raise(settings, checks, view, reference)}
+        note = f"none of the {forecasts.height} archived forecasts' hours has been observed yet"
+        return _nothing(evaluation, note, _raise(evaluation, checks))
+    rolling, week = _keep(evaluation, rows), scoring.recent(rows, days=WEEK)
+    figures = rolling[str(WEEK)]
+    logger.info("scored %d forecasts: %s", week.height, figures)
+    checks += judging.of_scores(rows, figures, settings)
+    return {
+        **_head(evaluation, week.height),
+        "runs": week["reference_datetime"].n_unique(),
+        "first_hour": str(week["datetime_utc"].dt.strftime(DATETIME_FORMAT).min()),
+        "last_hour": str(week["datetime_utc"].dt.strftime(DATETIME_FORMAT).max()),
+        "metrics": figures,
+        "rolling": rolling,
+        "alarms": _raise(evaluation, checks),
+    }
 
 
-def _nothing(facts: dict[str, Any], note: str) -> dict[str, Any]:
+def _head(evaluation: _Evaluation, scored: int) -> Monitored:
+    return {
+        "feature_view_version": evaluation.view.version,
+        "reference_datetime": evaluation.reference_datetime.strftime(DATETIME_FORMAT),
+        "scored": scored,
+        "alarms": [],
+    }
+
+
+def _nothing(evaluation: _Evaluation, note: str, alarms: list[OpenAlarm]) -> Monitored:
     logger.info("nothing to score: %s", note)
-    return {**facts, "scored": 0, "note": note, "alarms": []}
+    return {**_head(evaluation, 0), "note": note, "alarms": alarms}
 
 
-def _standing(
-    settings: Settings, store: FeatureStore, forecasts: pl.DataFrame, reference: datetime
-) -> list[judging.Check]:
-    """Judge the newest run's forecasts, and the newest week against the training dataset of its model."""
-    newest = forecasts.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
-    dataset = store.training_dataset(newest["training_dataset_version"][0])
-    view = store.feature_view(dataset.feature_view_version)
-    name, version = view.dataset, view.feature_group_version
-    ingests = store.ingests(dataset=name, feature_group_version=version)
-    end = max((each.window.end for each in ingests if each.known_at <= reference), default=dataset.window.end)
-    window = Window(end - drift.RECENT, end)
-    week = store.read(dataset=name, feature_group_version=version, window=window, reference_datetime=reference)
-    training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < end - drift.RECENT)
-    known = pl.concat([training, week])
-    return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]
+def _archived(evaluation: _Evaluation) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the runs before the reference time that forecast any of the last days, and their forecasts.
 
-
-def _raise(
-    settings: Settings, checks: list[judging.Check], view: FeatureView, reference: datetime
-) -> list[dict[str, Any]]:
-    """Keep the checks; return the alarms that are open at the reference time."""
-    alarms = Alarms(settings)
-    version = view.version
-    alarms.write(judging.frame(checks, reference=reference, feature_view_version=version, source="monitoring"))
-    found = alarms.read(feature_view_version=version, as_of=reference, only_open=True)
-    result = found.select("kind", "subject", "level", "message").to_dicts()
-    for each in result:
-        logger.warning("alarm (%s) %s, %s: %s", each["level"], each["kind"], each["subject"], each["message"])
-    return result
-
-
-def _forecasts(archive: ForecastArchive, view: FeatureView, reference: datetime) -> pl.DataFrame:
-    """Return all whole runs before the reference time that forecast any of the last days that can be observed by then.
-
-    Those days may lie weeks before the reference time, as data come late: the newest run says where. The run of the
+    The last days may lie weeks before the reference time, as data come late: the newest run says where. The run of the
     reference time itself forecasts after it is monitored, so its forecasts are left out when it runs again, too.
     """
-    runs = archive.read_runs(feature_view_version=view.version, reference_until=reference)
-    if runs.is_empty():
-        return archive.read(feature_view_version=view.version, reference_until=reference)
+    archive, until = evaluation.archive, evaluation.reference_datetime
+    view = evaluation.view.version
+    newest = archive.newest_run(feature_view_version=view, reference_until=until)
+    if newest.is_empty():
+        return newest, pl.DataFrame(schema=FORECASTS)
+    # A run forecasts no hour that is further ahead of its reference time than the longest horizon.
+    oldest = newest["window_end"][0] - _LONGEST - 2 * _HORIZON
+    runs = archive.read_runs(feature_view_version=view, reference_from=oldest, reference_until=until)
     end, fh = runs.select(pl.col("window_end").max(), pl.col("fh").max()).row(0)
-    return archive.read(
-        feature_view_version=view.version,
-        # A run forecasts no hour that is further ahead of its reference time than the longest horizon.
-        reference_from=end - _LONGEST - 2 * _HORIZON,
-        reference_until=reference,
-        target=Window(end - _LONGEST - timedelta(hours=fh), floor_hour(reference) + 2 * _HORIZON),
+    forecasts = archive.read(
+        feature_view_version=view,
+        reference_from=oldest,
+        reference_until=until,
+        target=Window(end - _LONGEST - fh * HOUR, floor_hour(until) + 2 * _HORIZON),
     )
+    runs = scoring.with_first_hours(runs, forecasts)
+    return runs, forecasts.join(runs, on="reference_datetime", how="semi")
 
 
-def _observed(store: FeatureStore, view: FeatureView, forecasts: pl.DataFrame, reference: datetime) -> pl.DataFrame:
-    """Return the observations of the forecast hours and of the days that the naive forecast looks back to."""
-    bounds = forecasts.select(
-        first=pl.col("datetime_utc").min(),
-        last=pl.col("datetime_utc").max(),
-        horizon=(pl.col("datetime_utc").max() - pl.col("datetime_utc").min()).over("reference_datetime").max(),
-    ).row(0, named=True)
-    # A horizon of 24 hours has its last lead 23 hours after the first: one day back is enough.
-    back = timedelta(days=bounds["horizon"].days + 1)
-    return store.read(
-        dataset=view.dataset,
-        feature_group_version=view.feature_group_version,
-        window=Window(bounds["first"] - back, bounds["last"] + HOUR),
-        reference_datetime=reference,
-    )
+def _scored(evaluation: _Evaluation, runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Return ``scoring.scored`` rows: the forecasts beside what came and beside the naive forecast of their run."""
+    store, reference = evaluation.store, evaluation.reference_datetime
+    hours = forecasts.select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max()).row(0, named=True)
+    window = Window(hours["first"], hours["last"] + HOUR)
+    observed = store.read(**evaluation.group, window=window, reference_datetime=reference)
+    came = forecasts.join(observed, on=KEY, how="semi")
+    of_those = runs.join(came, on="reference_datetime", how="semi")
+    if of_those.is_empty():
+        return scoring.scored(came, runs=runs, observed=observed, naive=pl.DataFrame(schema=naive.NAIVE))
+    read = partial(store.read_revisions, **evaluation.group, known_until=reference)
+    simple = naive.of_runs(of_those, came.select(SERIES).unique().sort(SERIES), read)
+    return scoring.scored(came, runs=of_those, observed=observed, naive=simple)
+
+
+def _keep(evaluation: _Evaluation, rows: pl.DataFrame) -> dict[str, Figures]:
+    """Store the figures; return those over all series, by number of days."""
+    history = scoring.history(rows, run=evaluation.run, backtests=_backtests(evaluation.settings, rows))
+    evaluation.archive.write_metrics(history)
+    total = history.filter(pl.col("level") == "overall")
+    return {
+        str(days): plain(dict(part.select("metric", "value").iter_rows()))
+        for (days,), part in total.partition_by(["days"], as_dict=True, maintain_order=True).items()
+    }
 
 
 def _backtests(settings: Settings, rows: pl.DataFrame) -> dict[int, dict[str, Any]]:
@@ -159,19 +217,28 @@ def _backtests(settings: Settings, rows: pl.DataFrame) -> dict[int, dict[str, An
     return {each.version: json.loads(each.tags.get("metrics", "{}")) for each in models if each.version in versions}
 
 
-def _rolling(history: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the figures over all by number of days."""
-    total = history.filter(pl.col("level") == "overall")
-    return {
-        str(days): plain(dict(part.select("metric", "value").iter_rows()))
-        for (days,), part in total.partition_by(["days"], as_dict=True, maintain_order=True).items()
-    }
+def _standing(evaluation: _Evaluation, forecasts: pl.DataFrame) -> list[judging.Check]:
+    """Judge the newest run's forecasts, and the newest week against the training dataset of its model."""
+    store, settings, reference = evaluation.store, evaluation.settings, evaluation.reference_datetime
+    newest = forecasts.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
+    dataset = store.training_dataset(newest["training_dataset_version"][0])
+    ingest = store.latest_ingest(**evaluation.group, known_until=reference)
+    end = dataset.window.end if ingest is None else ingest.window.end
+    window = Window(end - drift.RECENT, end)
+    week = store.read(**evaluation.group, window=window, reference_datetime=reference)
+    training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < window.start)
+    known = pl.concat([training, week])
+    return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]
 
 
-def _extent(rows: pl.DataFrame) -> dict[str, Any]:
-    hours = rows["datetime_utc"]
-    return {
-        "runs": rows["reference_datetime"].n_unique(),
-        "first_hour": hours.dt.strftime(DATETIME_FORMAT).min(),
-        "last_hour": hours.dt.strftime(DATETIME_FORMAT).max(),
-    }
+def _raise(evaluation: _Evaluation, checks: list[judging.Check]) -> list[OpenAlarm]:
+    """Keep the checks; return the alarms that are open at the reference time."""
+    alarms = Alarms(evaluation.settings)
+    alarms.write(judging.frame(checks, **evaluation.run, source="monitoring"))
+    found = alarms.read(
+        feature_view_version=evaluation.view.version, as_of=evaluation.reference_datetime, only_open=True
+    )
+    result = [cast("OpenAlarm", row) for row in found.select("kind", "subject", "level", "message").to_dicts()]
+    for each in result:
+        logger.warning("alarm (%s) %s, %s: %s", each["level"], each["kind"], each["subject"], each["message"])
+    return result

@@ -6,9 +6,8 @@ from typing import Any, Final
 import polars as pl
 
 from forecast_core.archive import METRICS
-from forecast_core.contracts.schema import KEY, SERIES
+from forecast_core.contracts.schema import HOUR, KEY, SERIES
 
-SEASON: Final = 24
 DAYS: Final = (1, 7, 30)
 """Days over which figures are kept, up to the newest observed hour."""
 
@@ -16,25 +15,38 @@ HOUR_DAYS: Final = 7
 """Days of which the single hours are kept."""
 
 
-def scored(forecasts: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
-    """Return the forecasts whose hour was observed, with the columns ``lead``, ``truth`` and ``naive``.
+def with_first_hours(runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Return the runs that have forecasts, with ``first_hour``: the first hour that each forecasts.
 
-    The naive forecast of an hour is the value observed a whole number of days before it, the last such hour before
-    the run's first forecast hour; it is null where that hour was not observed.
+    It follows from the last one, because a reader of the newest days may have cut off the first ones.
 
     Args:
-        forecasts: Rows of ``schema.FORECASTS``, of any number of whole runs.
-        observed: ``schema.OBSERVATIONS`` of the forecast hours and of the days before them.
+        runs: ``archive.RUNS`` of one feature view.
+        forecasts: ``schema.FORECASTS`` of these runs, at least with the last hour of each.
     """
-    first = pl.col("datetime_utc").min().over("reference_datetime")
-    lead = (pl.col("datetime_utc") - first).dt.total_hours() + 1
-    seasons = (lead - 1) // SEASON + 1
+    ends = forecasts.group_by("reference_datetime").agg(last=pl.col("datetime_utc").max())
+    first = pl.col("last") - (pl.col("fh") - 1) * pl.lit(HOUR)
+    return runs.join(ends, on="reference_datetime").with_columns(first_hour=first).drop("last")
+
+
+def scored(forecasts: pl.DataFrame, *, runs: pl.DataFrame, observed: pl.DataFrame, naive: pl.DataFrame) -> pl.DataFrame:
+    """Return the forecasts whose hour was observed, with the columns ``lead``, ``truth`` and ``naive``.
+
+    Args:
+        forecasts: Rows of ``schema.FORECASTS`` of one feature view.
+        runs: The runs that the forecasts are of, as ``with_first_hours`` returned them; forecasts of others are left
+            out.
+        observed: ``schema.OBSERVATIONS`` of the forecast hours.
+        naive: ``naive.NAIVE`` of the runs.
+    """
+    lead = (pl.col("datetime_utc") - pl.col("first_hour")).dt.total_hours() + 1
     truth = observed.rename({"energy_consumption": "truth"})
-    before = observed.rename({"energy_consumption": "naive", "datetime_utc": "naive_hour"})
     return (
-        forecasts.with_columns(lead=lead, naive_hour=pl.col("datetime_utc") - pl.duration(hours=seasons * SEASON))
+        forecasts.join(runs.select("reference_datetime", "first_hour"), on="reference_datetime")
+        .with_columns(lead=lead)
+        .drop("first_hour")
         .join(truth, on=KEY)
-        .join(before, on=(*SERIES, "naive_hour"), how="left")
+        .join(naive, on=("reference_datetime", *KEY), how="left")
     )
 
 

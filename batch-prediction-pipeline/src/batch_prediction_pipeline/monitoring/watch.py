@@ -49,7 +49,7 @@ def check(now: datetime | str, *, settings: Settings | None = None) -> dict[str,
     if newest is not None:
         checks = list(_checks(settings, newest, at))
         view = newest["feature_view_version"]
-        alarms.write(frame(checks, reference=at, feature_view_version=view, source="watch"))
+        alarms.write(frame(checks, reference_datetime=at, feature_view_version=view, source="watch"))
     due = alarms.due()
     return {
         "open": alarms.read(only_open=True).height,
