@@ -16,7 +16,7 @@ from forecast_core.contracts.schema import FORECASTS, HOUR, KEY
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.provenance.digests import of_frame
-from forecast_core.provenance.origin import find_run
+from forecast_core.provenance.find import find_run
 from forecast_core.tables import delta
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)

@@ -19,7 +19,7 @@ from forecast_core.feature_store import FeatureStore
 from forecast_core.feature_store.training_datasets import content_hash
 from forecast_core.provenance.code import differences
 from forecast_core.provenance.digests import of_files, of_frame
-from forecast_core.provenance.origin import Origin, find_run
+from forecast_core.provenance.origin import Origin, find_origin
 from forecast_core.provenance.runs import forecast_rows
 from load_forecaster import ForecasterConfig
 
@@ -49,7 +49,7 @@ def recreate(
         StorageError: If the stores cannot be read now.
         TrackingError: If the tracking database cannot be read now.
     """
-    origin = find_run(settings, reference_datetime=reference_datetime, feature_view_version=feature_view_version)
+    origin = find_origin(settings, reference_datetime=reference_datetime, feature_view_version=feature_view_version)
     training, dataset = _training_dataset(settings, origin)
     with tempfile.TemporaryDirectory() as folder:
         model = _model(settings, origin, training, Path(folder))
@@ -139,7 +139,7 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
 def _forecasts(settings: Settings, origin: Origin, folder: Path) -> dict[str, Any]:
     """Forecast with the model in ``folder``; return how the rows compare with the archive and what was recorded."""
     facts = origin.facts
-    history = _known(settings, origin, origin.window, origin.reference)
+    history = _known(settings, origin, origin.window, origin.reference_datetime)
     predictions = load_forecaster.load(folder).predict(history, end=origin.window.end, fh=facts["fh"])
     again = forecast_rows(predictions, run=facts)
     history_hash = content_hash(history, definition_hash=origin.view.definition_hash, window=origin.window)

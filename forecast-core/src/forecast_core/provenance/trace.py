@@ -10,12 +10,12 @@ import polars as pl
 
 from forecast_core import tracking
 from forecast_core.contracts.arguments import moment
-from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, UTC_HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, Ingest
 from forecast_core.provenance.digests import of_frame
-from forecast_core.provenance.origin import Origin, as_text, find_run
+from forecast_core.provenance.find import as_text, find_hour, find_series
+from forecast_core.provenance.origin import Origin, find_origin
 from forecast_core.tracking import ModelVersion
 
 LATEST: Final = 6
@@ -53,13 +53,13 @@ def trace(
         TrackingError: If the tracking database cannot be read now.
     """
     hour, reference = moment("datetime_utc", datetime_utc), moment("reference_datetime", reference_datetime)
-    origin = find_run(settings, reference_datetime=reference, feature_view_version=feature_view_version)
-    forecast = _forecast(origin.forecasts, area, consumer_type, hour)
+    origin = find_origin(settings, reference_datetime=reference, feature_view_version=feature_view_version)
+    forecast = _plain(find_hour(find_series(origin.forecasts, area, consumer_type), hour))
     observed = FeatureStore(settings).read_known(
         dataset=origin.view.dataset,
         feature_group_version=origin.view.feature_group_version,
         window=origin.window,
-        reference_datetime=origin.reference,
+        reference_datetime=origin.reference_datetime,
         series=[(area, consumer_type)],
     )
     return {
@@ -73,24 +73,6 @@ def trace(
         "observations": _observations(observed),
         "ingests": _ingests(settings, origin, observed),
     }
-
-
-def _forecast(forecasts: pl.DataFrame, area: str, consumer_type: str, hour: datetime) -> dict[str, Any]:
-    of_series = forecasts.filter(pl.col("area") == area, pl.col("consumer_type") == consumer_type)
-    if of_series.is_empty():
-        series = [f"{a}/{kind}" for a, kind in forecasts.select("area", "consumer_type").unique().sort(pl.all()).rows()]
-        more = f" and {len(series) - 10} more" if len(series) > 10 else ""
-        raise NotFoundError(
-            f"the run has no series {area}/{consumer_type}; it has {', '.join(series[:10])}{more}", series=series
-        )
-    found = of_series.filter(pl.col("datetime_utc") == hour)
-    if found.is_empty():
-        hours = of_series["datetime_utc"]
-        raise NotFoundError(
-            f"the run has no forecast of {as_text(hour)}; it has {as_text(hours.min())} to {as_text(hours.max())}",
-            datetime_utc=hour,
-        )
-    return _plain(found.row(0, named=True))
 
 
 def _run(origin: Origin) -> dict[str, Any]:
@@ -153,7 +135,7 @@ def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict
     own = [
         ingest
         for ingest in recorded
-        if ingest.known_at == origin.reference and ingest.window.start < origin.window.end <= ingest.window.end
+        if ingest.known_at == origin.reference_datetime and ingest.window.start < origin.window.end <= ingest.window.end
     ]
     urls: dict[str, int] = {}
     for (_, number), count in counts.items():
