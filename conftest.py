@@ -37,8 +37,7 @@ def settings(tmp_path: Path, tracking_template: Path) -> Settings:
     root = tmp_path / "root"
     root.mkdir()
     database = shutil.copy(tracking_template, root / "mlflow.db")
-    # In a real PostgreSQL or SQLite a lock may last 30 s; a test waits one.
-    made = Settings(root_dir=root, tracking_uri=f"sqlite:///{database}?timeout=1", threads=1)
+    made = Settings(root_dir=root, tracking_uri=f"sqlite:///{database}", threads=1)
     connection = sqlite3.connect(database)
     with connection:
         connection.execute("UPDATE experiments SET artifact_location = ?", (made.artifacts,))

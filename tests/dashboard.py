@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import httpx
@@ -23,11 +23,11 @@ from app_api.application import create_app
 from feature_pipeline.de35 import CONSUMER_TYPES_DE35
 from forecast_core import consumer_types
 from forecast_core.contracts.settings import Settings
-from tests.stack import free_port
+from tests.stack import PATIENCE_S, free_port
 
 REFERENCES = tuple(datetime(2024, 3, day, 5, tzinfo=UTC) for day in (30, 31))
 NOW = datetime(2024, 3, 31, 6, 30, tzinfo=UTC)
-SECONDS = 60
+PATIENCE_MS = 1000 * PATIENCE_S
 WIDTHS = {"wide": (1400, 900), "narrow": (400, 860)}
 
 
@@ -87,7 +87,7 @@ class Api:
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """Return an answer."""
-        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, trust_env=False, timeout=30)
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, trust_env=False, timeout=PATIENCE_S)
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 
@@ -112,7 +112,7 @@ def serving_api(settings: Settings, port: int | None = None) -> Iterator[Api]:
         yield api
     finally:
         server.should_exit = True
-        thread.join(SECONDS)
+        thread.join()
 
 
 @contextmanager
@@ -131,30 +131,30 @@ def serving_dashboard(api_url: str, folder: Path) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-            process.wait(SECONDS)
+            process.wait()
 
 
 def answers(address: str) -> bool:
     """Tell whether there is a good answer."""
     try:
-        return httpx.get(address, trust_env=False, timeout=5).is_success
+        return httpx.get(address, trust_env=False, timeout=PATIENCE_S).is_success
     except httpx.HTTPError:
         return False
 
 
 def wait_until(true: Callable[[], bool]) -> None:
     """Return when something is so."""
-    deadline = monotonic() + SECONDS
     while not true():
-        assert monotonic() < deadline
         sleep(0.05)
 
 
 def settled(page: Page) -> Page:
     """Return a page when Streamlit has drawn all of it."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=SECONDS * 1000)
-    page.wait_for_selector("h1", timeout=SECONDS * 1000)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=PATIENCE_MS)
+    page.wait_for_selector("h1", timeout=PATIENCE_MS)
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=PATIENCE_MS
+    )
     return page
 
 

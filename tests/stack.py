@@ -18,6 +18,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # What the caller's make and the caller's own stack have set is not for this one.
 FOREIGN = ("ML_PIPELINE_", "MAKE", "MFLAGS", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
 
+PATIENCE_S = 1800.0
+"""Longest wait for an answer, as long as for a whole test: only what hangs meets it."""
+
 
 def free_port() -> int:
     """Return a port that nothing listens on now."""
@@ -74,7 +77,6 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=900,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
@@ -100,12 +102,12 @@ class Stack:
             os.killpg(process.pid, signal.SIGINT)
             process.stdout.read()
             process.stdout.close()
-            process.wait(60)
+            process.wait()
 
     def airflow(self, *arguments: str) -> str:
         """Run Airflow's command line."""
         command = [str(REPOSITORY / "deploy" / "airflow"), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -152,7 +154,7 @@ class Stack:
         """A session with Airflow's API."""
         import httpx
 
-        client = httpx.Client(base_url=f"http://127.0.0.1:{self.airflow_port}", timeout=30)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{self.airflow_port}", timeout=PATIENCE_S)
         passwords = json.loads(self.secret("airflow-passwords.json"))
         login = {"username": "admin", "password": passwords["admin"]}
         token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]

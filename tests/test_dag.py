@@ -10,7 +10,7 @@ import pytest
 from app_shell.ml_pipeline_steps import STEPS, TUNE, VARIABLES, Constant, Result, Source, Variable
 from tests.stack import REPOSITORY, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.stack
 
 READ_DAG = """
 import importlib, json, sys, time

@@ -17,6 +17,7 @@ from forecast_core.contracts.settings import Settings
 from tests.airflow_api import Airflow
 from tests.browser import browsing
 from tests.dashboard import (
+    PATIENCE_MS,
     WIDTHS,
     Api,
     dag_runs,
@@ -28,7 +29,7 @@ from tests.dashboard import (
 )
 from tests.stack import free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 PAGES = {
     "": "Forecasts",
     "map": "Map of series",
@@ -65,6 +66,7 @@ def dashboard(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     with browsing() as started:
         yield started
 
@@ -91,6 +93,8 @@ class Opened:
 
     def __enter__(self) -> Page:
         page = self._context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_navigation_timeout(PATIENCE_MS)
         page.on("request", lambda request: self._note(request.url))
         page.on("pageerror", lambda error: self._errors.append(str(error)))
         return page

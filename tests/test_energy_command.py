@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack import REPOSITORY, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.stack
 
 
 def energy(stack: Stack, *arguments: str) -> Any:

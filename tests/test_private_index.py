@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.stack import REPOSITORY, Stack, free_port
+from tests.stack import PATIENCE_S, REPOSITORY, Stack, free_port
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.stack
 
 
 def install(stack: Stack, environment: Path, *requirements: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -54,16 +54,19 @@ def no_cache() -> dict[str, str]:
     return {"UV_NO_CACHE": "1"}
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def serve(stack: Stack, packages: Path, *options: str) -> Iterator[str]:
     port = free_port()
     command = [stack.program("deploy", "pypi-server"), "run", "-i", "127.0.0.1", "-p", str(port), "--disable-fallback"]
     process = subprocess.Popen([*command, *options, packages], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        while not _listens(port):
+            assert process.poll() is None
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}/simple/"
     finally:
@@ -74,9 +77,9 @@ def serve(stack: Stack, packages: Path, *options: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", ["simple/", "simple/feature-pipeline/", "packages/"])
 def test_listing_and_downloading_need_the_password(stack: Stack, path: str) -> None:
     url = f"{stack.index_url}/{path}"
-    assert httpx.get(url).status_code == httpx.codes.UNAUTHORIZED
-    assert httpx.get(url, auth=("ml-pipeline", "guess")).status_code == httpx.codes.FORBIDDEN
-    assert httpx.get(url, auth=("ml-pipeline", stack.secret("index-password"))).is_success
+    assert httpx.get(url, timeout=PATIENCE_S).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(url, auth=("ml-pipeline", "guess"), timeout=PATIENCE_S).status_code == httpx.codes.FORBIDDEN
+    assert httpx.get(url, auth=("ml-pipeline", stack.secret("index-password")), timeout=PATIENCE_S).is_success
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
@@ -148,7 +151,7 @@ def test_the_index_itself_refuses_other_content_under_a_published_version(stack:
     form = {":action": "file_upload", "name": "feature-pipeline", "version": stack.version}
     files = {"content": (published.name, b"another content")}
     login = ("ml-pipeline", stack.secret("index-password"))
-    answer = httpx.post(f"{stack.index_url}/", data=form, files=files, auth=login)
+    answer = httpx.post(f"{stack.index_url}/", data=form, files=files, auth=login, timeout=PATIENCE_S)
     assert answer.status_code == httpx.codes.CONFLICT
     assert published.read_bytes() == before
 

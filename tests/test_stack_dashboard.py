@@ -5,24 +5,24 @@ import pytest
 
 from app_dashboard.display import Display
 from tests.browser import browsing
-from tests.dashboard import figures, settled
-from tests.stack import Stack
+from tests.dashboard import PATIENCE_MS, figures, settled
+from tests.stack import PATIENCE_S, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 
 def test_the_stacks_dashboard_shows_what_its_api_says_of_its_run(stack: Stack) -> None:
     address = f"http://127.0.0.1:{stack.api_port}/api/v1"
-    forecast = httpx.get(f"{address}/forecasts/DK1/111", trust_env=False, timeout=60).raise_for_status().json()
+    forecast = httpx.get(f"{address}/forecasts/DK1/111", trust_env=False, timeout=PATIENCE_S).raise_for_status().json()
     # The page is of one dataset; the API lists the runs of all unless it is told which.
     view = forecast["feature_view_version"]
     asked = {"feature_view_version": view}
-    runs = httpx.get(f"{address}/runs", params=asked, trust_env=False, timeout=60).raise_for_status().json()
-    dag_runs = httpx.get(f"{address}/airflow/runs", trust_env=False, timeout=60).raise_for_status().json()
+    runs = httpx.get(f"{address}/runs", params=asked, trust_env=False, timeout=PATIENCE_S).raise_for_status().json()
+    dag_runs = httpx.get(f"{address}/airflow/runs", trust_env=False, timeout=PATIENCE_S).raise_for_status().json()
     dashboard = f"http://127.0.0.1:{stack.dashboard_port}"
     with browsing() as browser:
         page = browser.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{dashboard}/?area=DK1&consumer_type=111")
         settled(page)
         page.get_by_test_id("stMetricValue").first.wait_for()

@@ -83,7 +83,6 @@ def prune(stack: Stack | None, root: Path, who: str, before: str = "") -> int:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["dag", "local stack"])
 def test_a_removal_that_is_killed_leaves_nothing_that_a_rollback_would_use(
     stack: Stack, tmp_path: Path, who: str

@@ -5,8 +5,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.stack import FOREIGN, REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "tutorial.md"
@@ -29,7 +27,6 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(900)
 def test_the_tutorial_runs_from_its_first_line_to_its_last(tmp_path: Path) -> None:
     cache = os.environ.get("UV_CACHE_DIR") or str(REPOSITORY / ".energy" / "cache" / "uv")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

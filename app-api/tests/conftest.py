@@ -126,7 +126,7 @@ def own(filled: Filled, tmp_path: Path) -> Filled:
 
 
 def settings_of(root: Path) -> Settings:
-    return Settings(root_dir=root, tracking_uri=f"sqlite:///{root}/mlflow.db?timeout=1")
+    return Settings(root_dir=root, tracking_uri=f"sqlite:///{root}/mlflow.db")
 
 
 def fill(root: Path, tracking_template: Path) -> Filled:
@@ -228,7 +228,7 @@ def serving(app: FastAPI) -> Iterator[httpx.Client]:
             assert thread.is_alive()
             sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=1800, trust_env=False) as client:
             yield client
     finally:
         server.should_exit = True

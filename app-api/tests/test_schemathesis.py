@@ -15,6 +15,8 @@ def test_schemathesis_finds_nothing_on_the_whole_schema(api: httpx.Client, tmp_p
     program = str(Path(sys.executable).parent / "schemathesis")
     command = [program, "run", f"{api.base_url}/api/v1/openapi.json", "--checks", "all", "--no-color"]
     command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--workers", "2"]
+    # On a busy machine an answer takes longer than the ten seconds that it would wait by itself.
+    command += ["--request-timeout", "1800"]
     # What it keeps of failures is to be the test's own.
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

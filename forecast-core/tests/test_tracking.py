@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -95,25 +96,32 @@ def test_a_model_whose_files_are_gone_says_so(settings: Settings, tmp_path: Path
         tracking.download_model(settings, version)
 
 
+def _raised_in(error: BaseException | None) -> set[str]:
+    """The packages through which an error and its causes went: MLflow waits far longer than the URI says."""
+    packages = set()
+    while error is not None:
+        packages |= {frame.f_globals["__name__"].partition(".")[0] for frame, _ in walk_tb(error.__traceback__)}
+        error = error.__cause__ or error.__context__
+    return packages
+
+
 @pytest.mark.parametrize("kind", ["EXCLUSIVE", "IMMEDIATE"])
 def test_a_locked_database_is_a_tracking_error_in_the_time_of_its_uri(settings: Settings, kind: str) -> None:
+    hasty = settings.model_copy(update={"tracking_uri": f"{settings.tracking}?timeout=0.1"})
     with closing(sqlite3.connect(settings.root / "mlflow.db", isolation_level=None)) as holder:
         holder.execute(f"BEGIN {kind}")
-        started = time.monotonic()
-        with pytest.raises(TrackingError, match=r"cannot be used now: database is locked.*run again"):
-            tracking.start_run(settings, name="work", tags={"work": "1"})
-        # One second of the URI's timeout; the rest is the import of MLflow, where this is the first test.
-        assert time.monotonic() - started < 15
+        with pytest.raises(TrackingError, match=r"cannot be used now: database is locked.*run again") as caught:
+            tracking.start_run(hasty, name="work", tags={"work": "1"})
+    assert "mlflow" not in _raised_in(caught.value)
     assert tracking.find_runs(settings, {"work": "1"}) == []
 
 
 def test_an_unreachable_server_is_a_tracking_error_without_its_password(tmp_path: Path) -> None:
     settings = Settings(root_dir=tmp_path, tracking_uri="postgresql://someone:hidden-word@127.0.0.1:1/mlflow")
-    started = time.monotonic()
     with pytest.raises(TrackingError, match=r"someone:\*\*\*@127.0.0.1:1.*cannot be used now") as caught:
         tracking.start_run(settings, name="work", tags={})
     assert "hidden-word" not in str(caught.value)
-    assert time.monotonic() - started < 15
+    assert "mlflow" not in _raised_in(caught.value)
 
 
 @pytest.mark.parametrize("uri", ["mysql://host/mlflow", "nonsense", "http://127.0.0.1:5000"])
@@ -138,7 +146,8 @@ from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 tracking.create(Settings(root_dir=Path({str(tmp_path)!r})))
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    # Slowed down, so that the kill is not too late on a busy machine.
+    process = subprocess.Popen(["nice", "-n", "19", sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     draft = tmp_path / "mlflow.db.draft"
     while process.poll() is None and not (draft.exists() and draft.stat().st_size > 100_000):
         time.sleep(0.01)

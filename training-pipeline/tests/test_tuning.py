@@ -98,7 +98,8 @@ def _killed_after(system: Any, lines: int) -> None:
         "ML_PIPELINE_TRACKING_URI": system.settings.tracking,
         "ML_PIPELINE_THREADS": "1",
     }
-    command = [sys.executable, "-m", "training_pipeline", "tune", "--trials", "3"]
+    # Slowed down, so that the kill is not too late on a busy machine.
+    command = ["nice", "-n", "19", sys.executable, "-m", "training_pipeline", "tune", "--trials", "3"]
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -209,7 +210,7 @@ def test_a_trial_that_falls_behind_in_its_first_fold_is_given_up_and_a_killed_se
             report(0, float(point["trees"]))
             return float(point["trees"]), {"wape": 0.1}
 
-        study.search(opened, measure, trials=12, timeout=60, after_each=lambda _: None)
+        study.search(opened, measure, trials=12, timeout=1e9, after_each=lambda _: None)
         return opened
 
     whole = searched(tmp_path / "whole")
