@@ -193,9 +193,8 @@ def test_a_store_that_cannot_be_read_is_not_ready_and_what_was_read_is_still_ser
         log = own.settings.root / "store" / "forecasts" / "_delta_log"
         for each in log.iterdir():
             each.write_bytes(b"garbage")
-        deadline = time.monotonic() + 10
         while (answer := client.get(f"{V1}/readiness")).status_code == 200:
-            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
         assert client.get(ONE).status_code == 200
         earlier = client.get(ONE, params={"reference_datetime": (REFERENCE - DAY).isoformat()})

@@ -75,9 +75,7 @@ def running(own: Any, connect: Any) -> Iterator[System]:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 

@@ -4,6 +4,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import deltalake
 import polars as pl
 import pytest
 
@@ -164,7 +165,8 @@ def _run_key() -> dict[str, Any]:
 
 def test_forecasts_that_are_all_zero_have_an_empty_explanation(system: Any, register: Any) -> None:
     window = Window.before(REFERENCE, days_delay=1, days_export=16)
-    store, group = FeatureStore(system.settings), {"dataset": "demo", "feature_group_version": 1}
+    store = FeatureStore(system.settings)
+    group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
     silent = demo.observations(window.start, window.end, known_at=REFERENCE).filter(pl.col("consumer_type") == "111")
     silent = silent.with_columns(energy_consumption=pl.lit(0.0))
     store.ingest(silent, **group, window=window, reference_datetime=REFERENCE, url="demo://denmark", record={})
@@ -240,7 +242,7 @@ def test_a_run_of_another_model_that_is_killed_is_never_read_as_a_mixture(
 def test_a_full_disk_is_an_error_that_may_heal_and_leaves_no_run(
     system: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
-    real = delta.write_deltalake
+    real = deltalake.write_deltalake
 
     def full(target: Any, *arguments: Any, **options: Any) -> None:
         if target.table_uri.rstrip("/").endswith(f"/{table}"):

@@ -171,7 +171,7 @@ def test_forecasts_of_hours_that_are_not_observed_yet_are_not_scored(system: Any
 def test_a_run_that_is_made_again_is_monitored_as_when_it_ran_first(system: Any, register: Any) -> None:
     strict = system.settings.model_copy(update={"alarm_fallback": 0.0})
 
-    def run(reference: datetime) -> dict[str, Any]:
+    def run(reference: datetime) -> monitoring.Monitored:
         made = system.ingest(reference)
         model = register(made.pop("training_dataset_version"), at=reference)
         result = monitoring.compute(1, reference_datetime=reference, settings=strict)

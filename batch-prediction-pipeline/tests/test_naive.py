@@ -47,7 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 @pytest.mark.parametrize("gap", [0, 24, 360])
 @pytest.mark.parametrize("fh", [24, 48, 168])
 def test_it_is_the_forecasters_seasonal_naive_on_the_runs_own_window(store: FeatureStore, gap: int, fh: int) -> None:
-    runs = []
+    runs: list[dict[str, Any]] = []
     for step in (5, 0, 3):
         end = START + timedelta(days=60, hours=7 * step)
         window = Window(end - timedelta(days=(2, 59, 45)[step % 3]), end)
