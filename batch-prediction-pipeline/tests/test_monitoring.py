@@ -8,6 +8,7 @@ import pytest
 
 from batch_prediction_pipeline import batch, monitoring
 from batch_prediction_pipeline.monitoring import scoring
+from batch_prediction_pipeline.monitoring.run import Monitored
 from feature_pipeline import demo
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
@@ -171,7 +172,7 @@ def test_forecasts_of_hours_that_are_not_observed_yet_are_not_scored(system: Any
 def test_a_run_that_is_made_again_is_monitored_as_when_it_ran_first(system: Any, register: Any) -> None:
     strict = system.settings.model_copy(update={"alarm_fallback": 0.0})
 
-    def run(reference: datetime) -> monitoring.Monitored:
+    def run(reference: datetime) -> Monitored:
         made = system.ingest(reference)
         model = register(made.pop("training_dataset_version"), at=reference)
         result = monitoring.compute(1, reference_datetime=reference, settings=strict)
