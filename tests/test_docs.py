@@ -1,6 +1,8 @@
 """What the site's own checks find; the build itself is part of `make check`."""
 
+import importlib
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -59,3 +61,34 @@ def test_every_command_of_energy_is_on_its_page(build: ModuleType) -> None:
     for command in ("run", "forecast", "lineage", "status", "models", "promote", "rollback", "doctor"):
         assert f"## `energy {command}`" in page
     assert page.startswith("# The command energy")
+
+
+PACKAGES = "load_forecaster|forecast_core|feature_pipeline|training_pipeline|batch_prediction_pipeline|app_\\w+"
+PAGES = sorted(path for path in (REPOSITORY / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_module_and_function_that_a_page_names_exists(page: Path) -> None:
+    for name in re.findall(rf"`((?:{PACKAGES})(?:\.\w+)+)`", page.read_text(encoding="utf-8")):
+        parts = name.split(".")
+        module = next(
+            (found for end in range(len(parts), 0, -1) if (found := _module(".".join(parts[:end]))) is not None), None
+        )
+        assert module is not None, name
+        rest = parts[len(module.__name__.split(".")) :]
+        for part in rest:
+            assert hasattr(module, part), name
+            module = getattr(module, part)
+
+
+def _module(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def test_the_walk_names_a_module_of_every_distribution() -> None:
+    page = (REPOSITORY / "docs" / "walk.md").read_text(encoding="utf-8")
+    for package in PACKAGES.replace("app_\\w+", "app_api|app_dashboard|app_shell").split("|"):
+        assert f"`{package}." in page
