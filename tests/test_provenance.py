@@ -58,7 +58,7 @@ def published(folder: Path, reference: datetime) -> str:
     return str(path)
 
 
-def live(settings: Settings, reference: datetime, url: str, dag_run_id: str) -> dict[str, Any]:
+def live(settings: Settings, reference: datetime, url: str, dag_run_id: str) -> batch.Predicted:
     """Do what the DAG does in one run; return what the forecast task returns."""
     features = pipeline.run(reference, 1, DAYS, url, dag_run_id=dag_run_id, settings=settings)
     window = {

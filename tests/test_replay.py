@@ -34,7 +34,7 @@ def _benchmark(monkeypatch: Any) -> Any:
     return module
 
 
-def _live(system: Any, reference: datetime) -> dict[str, Any]:
+def _live(system: Any, reference: datetime) -> batch.Predicted:
     """Do what the DAG does at ``reference``, from the feature store on."""
     window = Window.before(reference, days_delay=1, days_export=16)
     system.ingest_window(window.start, window.end, known_at=reference)
