@@ -37,7 +37,7 @@ def settings(tmp_path: Path, tracking_template: Path) -> Settings:
     root = tmp_path / "root"
     root.mkdir()
     database = shutil.copy(tracking_template, root / "mlflow.db")
-    made = Settings(root_dir=root, tracking_uri=f"sqlite:///{database}", threads=1)
+    made = Settings(root_dir=root, tracking_uri=f"sqlite:///{database}?timeout=1800", threads=1)
     connection = sqlite3.connect(database)
     with connection:
         connection.execute("UPDATE experiments SET artifact_location = ?", (made.artifacts,))

@@ -126,13 +126,13 @@ def own(filled: Filled, tmp_path: Path) -> Filled:
 
 
 def settings_of(root: Path) -> Settings:
-    return Settings(root_dir=root, tracking_uri=f"sqlite:///{root}/mlflow.db")
+    return Settings(root_dir=root, tracking_uri=f"sqlite:///{root}/mlflow.db?timeout=1800")
 
 
 def fill(root: Path, tracking_template: Path) -> Filled:
-    shutil.copy(tracking_template, root / "mlflow.db")
+    shutil.copy(tracking_template, root / "mlflow.db?timeout=1800")
     settings = settings_of(root)
-    connection = sqlite3.connect(root / "mlflow.db")
+    connection = sqlite3.connect(root / "mlflow.db?timeout=1800")
     with connection:
         connection.execute("UPDATE experiments SET artifact_location = ?", (settings.artifacts,))
     connection.close()

@@ -107,7 +107,7 @@ def _raised_in(error: BaseException | None) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["EXCLUSIVE", "IMMEDIATE"])
 def test_a_locked_database_is_a_tracking_error_in_the_time_of_its_uri(settings: Settings, kind: str) -> None:
-    hasty = settings.model_copy(update={"tracking_uri": f"{settings.tracking}?timeout=0.1"})
+    hasty = settings.model_copy(update={"tracking_uri": f"sqlite:///{settings.root / 'mlflow.db'}?timeout=0.1"})
     with closing(sqlite3.connect(settings.root / "mlflow.db", isolation_level=None)) as holder:
         holder.execute(f"BEGIN {kind}")
         with pytest.raises(TrackingError, match=r"cannot be used now: database is locked.*run again") as caught:
