@@ -29,6 +29,7 @@ import numpy as np
 import polars as pl
 from machine import machine
 
+from forecast_core import stores
 from forecast_core.contracts.schema import HOUR, UTC_HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
@@ -118,7 +119,7 @@ def operations(root: Path, series: int, days: int) -> dict[str, tuple[Callable[[
         "read as of a week ago": (nothing, read(known_at + WEEK)),
         "materialise a training dataset": (nothing, training),
         "read one series": (nothing, read(known_at + 2 * WEEK, series=[("A000", "007")])),
-        "maintain": (nothing, lambda _: store.maintain(keep=WEEK)),
+        "maintain": (nothing, lambda _: stores.maintain(store.settings, keep=WEEK)),
         "read as of now, maintained": (nothing, read(known_at + 2 * WEEK)),
         "read one series, maintained": (nothing, read(known_at + 2 * WEEK, series=[("A000", "007")])),
     }
@@ -222,7 +223,7 @@ def run_hours(root: Path, runs: int) -> dict[str, Any]:
         if run % 24 == 23:
             _date_back(old)
             started = time.process_time()
-            FeatureStore(Settings(root_dir=old)).maintain(keep=HOUR)
+            stores.maintain(Settings(root_dir=old), keep=HOUR)
             maintenance.append(time.process_time() - started)
         if run % 250 == 249:
             sys.stderr.write(f"run {run + 1}\n")

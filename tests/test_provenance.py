@@ -16,6 +16,7 @@ import pytest
 
 from batch_prediction_pipeline import batch, lineage
 from feature_pipeline import demo, feature_view, maintenance, pipeline
+from forecast_core import stores
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR
@@ -185,7 +186,7 @@ def test_maintenance_changes_nothing_of_what_is_made_again(copied: Settings) -> 
     # Once more, so that what the first one took out of the tables is seen to be of no use.
     reports = [maintenance.run(keep_days=1, settings=copied) for _ in range(2)]
     assert reports[0]["tables"]["forecast_runs"]["files_after"] < reports[0]["tables"]["forecast_runs"]["files_before"]
-    assert FeatureStore(copied).maintain(keep=HOUR)
+    assert stores.maintain(copied, keep=HOUR)
     assert recreate(copied, reference_datetime=HOURS[2])["same"]
     assert trace(copied, **of(HOURS[2])) == recorded
 

@@ -22,8 +22,8 @@ from app_api.application import create_app
 from feature_pipeline import demo
 from forecast_core import provenance, tracking
 from forecast_core.alarms import CHECKS, Alarms
-from forecast_core.archive import EXPLANATIONS, METRICS, ForecastArchive
-from forecast_core.contracts.schema import KEY, PREDICTIONS, QUANTILES, SERIES
+from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import EXPLANATIONS, KEY, METRICS, PREDICTIONS, QUANTILES, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore

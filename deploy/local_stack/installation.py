@@ -11,15 +11,12 @@ from local_stack import airflow_settings, database, publication
 from local_stack.layout import ENVIRONMENTS, REPOSITORY, Layout, SetupError, process_environment
 
 CREATE_STORES = """
-from forecast_core import tracking
-from forecast_core.alarms import Alarms
-from forecast_core.feature_store import FeatureStore
-from forecast_core.archive import ForecastArchive
-from forecast_core.quarantine import Quarantine
+from forecast_core import stores, tracking
 from forecast_core.contracts.settings import Settings
-for store in (FeatureStore, Quarantine, ForecastArchive, Alarms):
-    store(Settings()).create()
-tracking.create(Settings())
+settings = Settings()
+tracking.create(settings)
+stores.create(settings)
+stores.migrate(settings)
 """
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from forecast_core import stores
 from forecast_core.alarms import ALARMS, CHECKS, OVERALL, Alarms, derive, tuning_is_due
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
@@ -174,10 +175,10 @@ def test_checks_of_two_evaluations_or_with_a_subject_twice_are_refused(alarms: A
         alarms.write(pl.concat([evaluation(0, "ok"), evaluation(0, "notify")]))
 
 
-def test_maintenance_keeps_every_check(alarms: Alarms) -> None:
-    for hour in range(30):
+def test_maintenance_keeps_every_check(alarms: Alarms, tmp_path: Path) -> None:
+    for hour in range(20):
         alarms.write(evaluation(hour, "notify"))
     before = alarms.read_checks()
-    report = alarms.maintain(keep=timedelta(hours=1))
+    report = stores.maintain(Settings(root_dir=tmp_path), keep=timedelta(hours=1))
     assert report["alarms"]["files_after"] < report["alarms"]["files_before"]
     assert alarms.read_checks().equals(before)

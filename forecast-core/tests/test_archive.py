@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from forecast_core.archive import EXPLANATIONS, METRICS, RUNS, ForecastArchive
+from forecast_core import stores
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import FORECASTS, HOUR, QUANTILES, UTC_HOUR
+from forecast_core.contracts.schema import EXPLANATIONS, FORECASTS, HOUR, METRICS, QUANTILES, RUNS, UTC_HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 
@@ -128,7 +129,7 @@ def test_a_frame_that_is_not_one_clean_run_is_refused(archive: ForecastArchive, 
 
 
 def test_metrics_are_kept_and_replaced_run_by_run(archive: ForecastArchive, tmp_path: Path) -> None:
-    archive.create()
+    stores.create(Settings(root_dir=tmp_path))
     later = metrics(reference=REFERENCE + timedelta(days=1), value=None)
     for frame in (metrics(), later, metrics(value=0.5), metrics(value=0.5)):
         assert archive.write_metrics(frame) == 3

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from forecast_core import stores
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
@@ -58,7 +59,7 @@ def test_after_maintenance_every_table_has_few_files_and_the_same_rows(store: Fe
     for hour in range(8):
         run(store, hour)
     before, ingests = state(store), store.ingests()
-    report = store.maintain(keep=WEEK)
+    report = stores.maintain(store.settings, keep=WEEK)
     assert {name: each["files_after"] for name, each in report.items()} == {
         "ingests": 1,
         "feature_views": 1,
@@ -68,7 +69,7 @@ def test_after_maintenance_every_table_has_few_files_and_the_same_rows(store: Fe
     assert state(store).equals(before)
     assert store.ingests() == ingests
     assert store.newest_training_dataset().version == 8
-    again = store.maintain(keep=WEEK)
+    again = stores.maintain(store.settings, keep=WEEK)
     assert all(each["files_before"] == each["files_after"] for each in again.values())
     assert report["observations/demo/v1"]["files_before"] == len(list(observation_files(tmp_path))) - 4
     run(store, 8)
@@ -85,12 +86,12 @@ def test_files_of_many_rows_have_one_block_each_and_are_left_alone_when_others_c
     for hour in (0, 200, 230, 250, 480):
         run(store, hour)
     before = everything(store)
-    store.maintain(keep=WEEK)
+    stores.maintain(store.settings, keep=WEEK)
     assert everything(store).equals(before)
     assert blocks_of_files(tmp_path) == [[0], [1], [2]]
     paths = set(files_of_first(tmp_path)["path"])
     run(store, 500)
-    store.maintain(keep=WEEK)
+    stores.maintain(store.settings, keep=WEEK)
     assert blocks_of_files(tmp_path) == [[0], [1], [2]]
     assert len(paths & set(files_of_first(tmp_path)["path"])) == 2
 
@@ -103,7 +104,7 @@ def test_merging_ends_where_not_all_of_what_belongs_together_fits_a_file(
     for hour in range(0, 480, 12):
         run(store, hour)
     before = everything(store)
-    store.maintain(keep=WEEK)
+    stores.maintain(store.settings, keep=WEEK)
     assert everything(store).equals(before)
     assert len(blocks_of_files(tmp_path)) <= 504 * 2 // 60 + 3
 
@@ -114,7 +115,7 @@ def everything(store: FeatureStore) -> pl.DataFrame:
 
 
 def files_of_first(root: Path) -> pl.DataFrame:
-    schema = observations.SCHEMA
+    schema = observations.STORED
     table = delta.Table(str(root / "store" / "observations" / "demo" / "v1"), schema)
     snapshot = table.snapshot()
     assert snapshot is not None
@@ -142,7 +143,7 @@ def test_a_reader_of_an_earlier_version_goes_on_reading(store: FeatureStore, tmp
     snapshot = table.snapshot()
     assert snapshot is not None
     grow_old(tmp_path)
-    store.maintain(keep=HOUR)
+    stores.maintain(store.settings, keep=HOUR)
     assert snapshot.rows.filter(pl.col("kind") == "first").collect().height == expected.height
     # Without the time to keep them, the same vacuum takes them away.
     upkeep.vacuum(table, keep=timedelta(0))
@@ -157,7 +158,7 @@ def test_files_of_killed_writers_go_and_those_of_living_ones_stay(store: Feature
     (orphan := folder / "killed.parquet").touch()
     os.utime(orphan, (0, 0))
     (living := folder / "living.parquet").touch()
-    assert store.maintain(keep=WEEK)["observations/demo/v1"]["files_deleted"] == 1
+    assert stores.maintain(store.settings, keep=WEEK)["observations/demo/v1"]["files_deleted"] == 1
     assert (orphan.exists(), living.exists()) == (False, True)
 
 
@@ -166,7 +167,7 @@ def test_training_datasets_are_read_after_every_maintenance(store: FeatureStore,
         run(store, hour)
     expected = [store.read_training_dataset(version) for version in (1, 2, 3)]
     grow_old(tmp_path)
-    store.maintain(keep=HOUR)
+    stores.maintain(store.settings, keep=HOUR)
     tables = [path.parent for path in (tmp_path / "store").rglob("_delta_log")]
     assert len(tables) == 4
     for table in tables:
@@ -176,11 +177,10 @@ def test_training_datasets_are_read_after_every_maintenance(store: FeatureStore,
     )
 
 
-def test_files_are_kept_for_an_hour_at_least(store: FeatureStore, tmp_path: Path) -> None:
-    for maintain in (store.maintain, ForecastArchive(Settings(root_dir=tmp_path)).maintain):
-        with pytest.raises(InvalidArgument, match="an hour at least"):
-            maintain(keep=timedelta(minutes=59))
-        assert maintain(keep=HOUR) == {}
+def test_files_are_kept_for_an_hour_at_least(store: FeatureStore) -> None:
+    with pytest.raises(InvalidArgument, match="an hour at least"):
+        stores.maintain(store.settings, keep=timedelta(minutes=59))
+    assert stores.maintain(store.settings, keep=HOUR) == {}
 
 
 def test_the_archive_is_maintained_partition_by_partition(tmp_path: Path) -> None:
@@ -188,7 +188,8 @@ def test_the_archive_is_maintained_partition_by_partition(tmp_path: Path) -> Non
     frames = [forecast(START + hour * HOUR) for hour in (0, 1, 2, 24)]
     for frame in frames:
         archive.write(frame)
-    assert archive.maintain(keep=WEEK) == {"forecasts": {"files_before": 4, "files_after": 2, "files_deleted": 0}}
+    report = stores.maintain(Settings(root_dir=tmp_path), keep=WEEK)
+    assert report == {"forecasts": {"files_before": 4, "files_after": 2, "files_deleted": 0}}
     assert archive.read(feature_view_version=1).equals(pl.concat(frames))
     archive.write(frames[1].with_columns(energy_consumption=2.0))
     assert archive.read(feature_view_version=1)["energy_consumption"].to_list() == [1.0, 2.0, 1.0, 1.0]
@@ -205,7 +206,7 @@ def forecast(reference: datetime) -> pl.DataFrame:
 def test_the_log_is_shortened_to_what_the_newest_version_needs(store: FeatureStore, tmp_path: Path) -> None:
     for hour in range(3):
         run(store, hour)
-    store.maintain(keep=WEEK)
+    stores.maintain(store.settings, keep=WEEK)
     table = DeltaTable(str(tmp_path / "store" / "ingests"))
     log = tmp_path / "store" / "ingests" / "_delta_log"
     assert (log / f"{table.version():020}.checkpoint.parquet").exists()

@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import strategies as st
 
+from forecast_core import stores
 from forecast_core.contracts.errors import NotFoundError, StorageError
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
@@ -137,13 +138,13 @@ def test_maintenance_beside_writers_and_readers_changes_nothing_that_is_seen(tmp
     store, whole = FeatureStore(Settings(root_dir=tmp_path)), states(alone)
     backwards = list(range(RUNS - 1, -1, -1))
     processes = [start(tmp_path, backwards[::2]), start(tmp_path, backwards[1::2])]
-    store.maintain(keep=HOUR)
+    stores.maintain(store.settings, keep=HOUR)
     while any(process.poll() is None for process in processes):
-        store.maintain(keep=HOUR)
+        stores.maintain(store.settings, keep=HOUR)
     for process in processes:
         finish(process)
     assert_same(tmp_path, alone)
-    assert store.maintain(keep=HOUR)["observations/demo/v1"]["files_after"] == 4
+    assert stores.maintain(store.settings, keep=HOUR)["observations/demo/v1"]["files_after"] == 4
     assert all(mine.equals(theirs) for mine, theirs in zip(states(tmp_path), whole, strict=True))
 
 

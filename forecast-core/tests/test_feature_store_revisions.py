@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecast_core import stores
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR, KEY, OBSERVATIONS, UTC_HOUR
 from forecast_core.contracts.settings import Settings
@@ -196,7 +197,7 @@ def test_the_stored_state_is_that_of_the_oracle_as_of_every_time(events: list[Sa
             if isinstance(each, Said):
                 ingest(store, each)
             else:
-                store.maintain(keep=HOUR)
+                stores.maintain(store.settings, keep=HOUR)
         if ingests:
             assert_as_of_every_time(store, ingests)
 
@@ -283,11 +284,11 @@ def test_rows_that_say_nothing_any_more_are_dropped_by_maintenance(tmp_path: Pat
     ingests = [one(TIMES[0], 1.0), one(TIMES[3], 7.0), one(TIMES[5], 2.0), one(TIMES[2], 7.0), one(TIMES[1], 7.0)]
     for each in ingests:
         ingest(store, each)
-    report = store.maintain(keep=HOUR)["observations/demo/v1"]
+    report = stores.maintain(store.settings, keep=HOUR)["observations/demo/v1"]
     # Since the ingest at TIMES[1] came, 7.0 was no longer a change at TIMES[2] and TIMES[3].
     assert report == {"files_before": 11, "files_after": 4, "files_deleted": 0, "rows_dropped": 4}
     assert_as_of_every_time(store, ingests)
-    assert store.maintain(keep=HOUR)["observations/demo/v1"]["rows_dropped"] == 0
+    assert stores.maintain(store.settings, keep=HOUR)["observations/demo/v1"]["rows_dropped"] == 0
     # What was implicit is still known: an ingest put in between does not change what was seen after it.
     ingest(store, one(TIMES[4], 9.0))
     assert_as_of_every_time(store, [*ingests, one(TIMES[4], 9.0)])

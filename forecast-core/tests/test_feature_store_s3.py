@@ -18,9 +18,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forecast_core.archive import METRICS, ForecastArchive
+from forecast_core import stores
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError, StorageError
-from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.schema import HOUR, METRICS, OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
@@ -93,14 +94,14 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 def test_a_store_on_s3_gives_what_one_on_disk_gives(settings: Settings, on_disk: FeatureStore) -> None:
     store = FeatureStore(settings)
-    store.create()
+    stores.create(store.settings)
     for run in (2, 0, 1, 3, 0):
         ingest(store, run)
     expected = states(on_disk)
     window = Window(START, START + HOURS * HOUR)
     view = store.create_feature_view(**GROUP)
     dataset = store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=window.end)
-    report = store.maintain(keep=timedelta(days=1))
+    report = stores.maintain(store.settings, keep=timedelta(days=1))
     assert report["observations/demo/v1"]["files_after"] == 4
     for mine, theirs in zip(states(store), expected, strict=True):
         assert mine.equals(theirs)
@@ -144,7 +145,7 @@ def test_an_archive_on_s3_is_written_maintained_and_read(settings: Settings) -> 
     frames = [metrics(START + hour * HOUR) for hour in range(3)]
     for frame in (*frames, frames[0]):
         archive.write_metrics(frame)
-    assert archive.maintain(keep=timedelta(days=1))["monitoring"]["files_after"] == 1
+    assert stores.maintain(settings, keep=timedelta(days=1))["monitoring"]["files_after"] == 1
     assert archive.read_metrics(feature_view_version=1).equals(pl.concat(frames))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from forecast_core.archive import RUNS, ForecastArchive
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
-from forecast_core.contracts.schema import FORECASTS, HOUR, UTC_HOUR
+from forecast_core.contracts.schema import FORECASTS, HOUR, RUNS, UTC_HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.provenance.find import find_hour, find_run, find_series
 

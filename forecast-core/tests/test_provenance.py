@@ -15,9 +15,9 @@ import pytest
 from deltalake import DeltaTable
 
 import load_forecaster
-from forecast_core.archive import RUNS, ForecastArchive
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES
+from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES, RUNS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore

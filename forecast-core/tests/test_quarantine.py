@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from forecast_core import stores
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.quarantine import FINDINGS, Quarantine, without_accepted
@@ -112,8 +113,8 @@ def test_an_acceptance_is_of_one_value_of_one_hour_for_one_expectation(quarantin
     assert quarantine.read(pending=True).height == len(others)
 
 
-def test_runs_that_write_at_once_lose_nothing(quarantine: Quarantine) -> None:
-    quarantine.create()
+def test_runs_that_write_at_once_lose_nothing(quarantine: Quarantine, tmp_path: Path) -> None:
+    stores.create(Settings(root_dir=tmp_path))
     hours = [AT + timedelta(hours=hour) for hour in range(6)]
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda hour: write(quarantine, ROW, known_at=hour), hours))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forecast_core import stores
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
@@ -42,11 +43,11 @@ def test_runs_come_newest_first_and_one_that_is_written_again_takes_the_place_of
 
 def test_the_same_again_commits_nothing(tmp_path: Path) -> None:
     validations = Validations(Settings(root_dir=tmp_path))
-    validations.create()
+    stores.create(Settings(root_dir=tmp_path))
     for _ in range(3):
         validations.write(run())
     assert len(list((tmp_path / "store/validation_runs/_delta_log").glob("*.json"))) == 2
-    assert validations.maintain(keep=timedelta(days=1))["validation_runs"]["files_after"] == 1
+    assert stores.maintain(Settings(root_dir=tmp_path), keep=timedelta(days=1))["validation_runs"]["files_after"] == 1
 
 
 def test_files_of_a_run_are_written_and_read_by_plain_names_only(tmp_path: Path) -> None:

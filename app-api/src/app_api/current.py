@@ -10,8 +10,9 @@ import polars as pl
 
 from app_api.faults import in_one_line, is_survivable
 from app_api.run_index import RunIndex, indexed
-from forecast_core.archive import RUNS, ForecastArchive
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import NotFoundError
+from forecast_core.contracts.schema import RUNS
 from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
 
 _LOG = logging.getLogger(__name__)

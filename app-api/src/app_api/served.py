@@ -13,31 +13,15 @@ from importlib.metadata import version
 from threading import Lock
 from typing import Any, Final, TypeVar
 
-import polars as pl
-
 from app_api.current import Current, Reader
 from app_api.faults import FaultLog, in_one_line, is_survivable
 from app_api.problems import RETRY_SECONDS, Refused
 from app_api.run_index import RunIndex
+from forecast_core import stores
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, FeatureView
-from forecast_core.tables.places import table
 
-TABLES: Final = (
-    "forecasts",
-    "forecast_explanations",
-    "forecast_runs",
-    "monitoring",
-    "ingests",
-    "feature_views",
-    "training_datasets",
-    "quarantine",
-    "quarantine_accepted",
-    "consumer_types",
-    "alarms",
-    "alarm_notices",
-)
 STALE_LOOKS: Final = 30
 """After this many intervals between looks without a complete one, a minute by default, what is served is stale.
 
@@ -109,7 +93,7 @@ class Served:
         """
         with self._lock:
             self._looks += 1
-            versions = {name: number for name in TABLES if (number := self._version(name)) is not None}
+            versions = stores.versions(self.settings)
             before = self.current
             if versions != before.versions or (before.faults and self._looks % RETRY_LOOKS == 0):
                 self.current = self._reader.following(before, versions)
@@ -178,10 +162,6 @@ class Served:
             run = self._reader.newest_run(current.runs, view, held=data.run)
             self.current = replace(current, views={**current.views, view: replace(data, run=run)})
             return run
-
-    def _version(self, name: str) -> int | None:
-        opened = table(self.settings, name, schema=pl.Schema({})).open()
-        return None if opened is None else opened.version()
 
 
 def _unreadable(what: str) -> Refused:

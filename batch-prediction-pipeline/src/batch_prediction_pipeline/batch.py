@@ -8,9 +8,9 @@ import polars as pl
 
 import load_forecaster
 from forecast_core import provenance, tracking
-from forecast_core.archive import EXPLANATIONS, ForecastArchive
+from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import WindowError
-from forecast_core.contracts.schema import KEY, SERIES
+from forecast_core.contracts.schema import EXPLANATIONS, KEY, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore

@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     history.add_argument("--chunk-days", default=30, metavar="N", help="days that are asked for and stored at once")
     history.add_argument("--feature-group-version", default=1, metavar="N")
+    migrate = steps.add_parser("migrate", help="bring all tables to the format of this version; after an upgrade")
+    migrate.set_defaults(step=maintenance.migrate)
     maintain = steps.add_parser("maintain", help="keep the tables fast and small; to be run once a day")
     maintain.set_defaults(step=maintenance.run)
     maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")

@@ -1,41 +1,63 @@
-"""Maintenance: once a day, keep the tables fast and small."""
+"""Upkeep of the store: compact small files and vacuum unreachable ones once a day; migrate tables after an upgrade."""
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
-from forecast_core.alarms import Alarms
-from forecast_core.archive import ForecastArchive
+from forecast_core import stores
 from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.settings import Settings
-from forecast_core.feature_store import FeatureStore
-from forecast_core.quarantine import Quarantine
 
 logger = logging.getLogger(__name__)
 
 
-def run(keep_days: int | str = 7, *, settings: Settings | None = None) -> dict[str, Any]:
-    """Merge small files of every table, and delete files that nobody can read any more.
+class Maintained(TypedDict):
+    """What ``run`` returns; ``tables`` has ``files_before``, ``files_after`` and ``files_deleted`` of each table."""
 
-    Safe beside readers and writers, and safe to kill and to run again. No value, revision, forecast or training
-    dataset is lost: what could be traced and made again before can be afterwards.
+    keep_days: int
+    tables: dict[str, dict[str, Any]]
+
+
+class Migrated(TypedDict):
+    """What ``migrate`` returns: the names of the tables that had an older format."""
+
+    tables: list[str]
+
+
+def run(keep_days: int | str = 7, *, settings: Settings | None = None) -> Maintained:
+    """Compact small files of every table, and delete files that no reader can reach any more.
+
+    Safe beside readers and writers, and safe to kill and to repeat. No value, revision, forecast or training dataset
+    is lost: every forecast can still be traced and recreated.
 
     Args:
-        keep_days: Days for which a file that was taken out of a table stays, for who still reads an earlier version.
+        keep_days: Days for which a file that was taken out of a table stays for readers of an earlier version.
         settings: Where the store is; default from the environment.
-
-    Returns:
-        Plain JSON by table: ``files_before``, ``files_after``, ``files_deleted``.
 
     Raises:
         InvalidArgument: If ``keep_days`` is not a whole number from 1 on.
         StorageError: If the store cannot be read or written now.
     """
-    settings = settings or Settings()
-    days = whole_number("keep_days", keep_days, least=1)
-    keep = timedelta(days=days)
-    stores = (FeatureStore(settings), Quarantine(settings), ForecastArchive(settings), Alarms(settings))
-    tables = {name: done for store in stores for name, done in store.maintain(keep=keep).items()}
+    settings, days = settings or Settings(), whole_number("keep_days", keep_days, least=1)
+    tables = stores.maintain(settings, keep=timedelta(days=days))
     for name, done in tables.items():
         logger.info("%s: %s", name, done)
     return {"keep_days": days, "tables": tables}
+
+
+def migrate(*, settings: Settings | None = None) -> Migrated:
+    """Bring every table to the format of the installed version.
+
+    Safe to kill and to repeat, and safe beside readers and writers of the same version. The first write to a table
+    migrates it otherwise.
+
+    Args:
+        settings: Where the store is; default from the environment.
+
+    Raises:
+        FormatError: If a newer version of this software wrote a table, or a table is damaged.
+        StorageError: If the store cannot be read or written now.
+    """
+    tables = stores.migrate(settings or Settings())
+    logger.info("migrated: %s", ", ".join(tables) or "nothing had an older format")
+    return {"tables": tables}

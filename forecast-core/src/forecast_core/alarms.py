@@ -13,20 +13,22 @@ import polars as pl
 
 from forecast_core.contracts.arguments import moment
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.schema import UTC_HOUR, Frame, meaning
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import as_utc
-from forecast_core.tables import checks, keyed, upkeep
+from forecast_core.tables import checks, keyed
+from forecast_core.tables.declaration import Declaration, dated
 from forecast_core.tables.delta import Change, Snapshot
-from forecast_core.tables.places import table
 
 Source = Literal["monitoring", "watch"]
 """Who looks: monitoring at each run's reference time, for what is there; the watch by the clock, for what is not."""
 
+_IDENTITY: Final = ("feature_view_version", "source", "kind", "subject")
+
 OVERALL: Final = "overall"
 """The subject of a check that is about no single series. Every evaluation has such a check of each of its kinds."""
 
-CHECKS: Final = pl.Schema(
+CHECKS: Final = Frame(
     {
         "reference_datetime": UTC_HOUR,
         "feature_view_version": pl.Int64(),
@@ -37,14 +39,21 @@ CHECKS: Final = pl.Schema(
         "value": pl.Float64(),
         "threshold": pl.Float64(),
         "message": pl.String(),
-    }
+    },
+    key=("reference_datetime", *_IDENTITY),
+    nullable=("value",),
+    meaning={
+        **meaning("reference_datetime", "feature_view_version"),
+        "source": "who checked: ``monitoring`` or ``watch``",
+        "kind": "kind of alarm",
+        "subject": "``overall``, or a series such as ``DK1/111``; a series is kept only if it fires",
+        "level": "``ok``, ``notify`` or ``tune``",
+        "value": "value that was judged, in the unit of its kind; null where there was nothing to judge",
+        "threshold": "threshold that was passed, or the first if none was; in the unit of ``value``",
+        "message": "the check in words",
+    },
 )
-"""How one kind of alarm stood at a reference time.
-
-``subject`` is ``overall`` or a series such as ``DK1/111``, which is kept only if it fires. ``level`` is ``ok``,
-``notify`` or ``tune``; ``threshold`` is the one that was passed or, if none was, the first one; ``value`` is null where
-there was nothing to judge, and the level then ``ok``.
-"""
+"""Result of one check at a reference time."""
 
 ALARMS: Final = pl.Schema(
     {
@@ -70,14 +79,21 @@ ALARMS: Final = pl.Schema(
 it was last told of, null if never.
 """
 
-NOTICES: Final = pl.Schema(
+NOTICES: Final = Frame(
     {
         **{name: ALARMS[name] for name in ("feature_view_version", "source", "kind", "subject", "opened_at")},
         "notice": pl.String(),
         "notified_at": UTC_HOUR,
-    }
+    },
+    key=(*_IDENTITY, "opened_at", "notice"),
+    meaning={
+        **{name: CHECKS.meaning[name] for name in _IDENTITY},
+        "opened_at": "reference time of the check that opened the alarm, UTC",
+        "notice": "level that the alarm had reached, or ``cleared``",
+        "notified_at": "when it was sent, UTC",
+    },
 )
-"""What was told: ``notice`` is the level that an alarm had reached, or ``cleared``."""
+"""Notices that were sent."""
 
 KEEP_FIRING: Final[dict[str, timedelta]] = {"monitoring": timedelta(hours=6), "watch": timedelta(0)}
 """An alarm clears only after this time without firing, so that a value at its threshold does not call every hour.
@@ -85,10 +101,15 @@ KEEP_FIRING: Final[dict[str, timedelta]] = {"monitoring": timedelta(hours=6), "w
 As ``keep_firing_for`` of Prometheus' alerting rules.
 """
 
-_IDENTITY: Final = ("feature_view_version", "source", "kind", "subject")
 _ORDER: Final = {"ok": 0, "notify": 1, "tune": 2}
 _DATE: Final = "reference_date"
 _INSTANT: Final = timedelta(microseconds=1)
+
+_CHECKS, _NOTICES = TABLES = (
+    dated("alarms", CHECKS, by="reference_datetime", date_column=_DATE),
+    Declaration(name="alarm_notices", frame=NOTICES, dated_by="notified_at"),
+)
+"""The tables of the alarms."""
 
 
 class Alarms:
@@ -98,14 +119,8 @@ class Alarms:
     """
 
     def __init__(self, settings: Settings) -> None:
-        schema = pl.Schema({**CHECKS, _DATE: pl.Date()})
-        self._checks = table(settings, "alarms", schema=schema, partition_by=(_DATE,))
-        self._notices = table(settings, "alarm_notices", schema=NOTICES)
-
-    def create(self) -> None:
-        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        self._checks.create()
-        self._notices.create()
+        self._checks = _CHECKS.table(settings)
+        self._notices = _NOTICES.table(settings)
 
     def write(self, frame: pl.DataFrame) -> int:
         """Store one evaluation, in place of what it stored before; the same again commits nothing.
@@ -119,7 +134,7 @@ class Alarms:
         Raises:
             InvalidArgument: If the frame is not exactly that, or a subject of a kind comes twice.
         """
-        frame = checks.strict_frame(frame, CHECKS, key=("reference_datetime", *_IDENTITY), nullable=("value",))
+        frame = checks.strict_frame(frame, CHECKS)
         evaluations = frame.select("feature_view_version", "reference_datetime", "source").unique()
         if evaluations.height != 1:
             raise InvalidArgument(f"expected the checks of exactly one evaluation, got those of {evaluations.rows()}")
@@ -190,17 +205,6 @@ class Alarms:
             return added.height, None if added.is_empty() else Change(added)
 
         return 0 if given.is_empty() else self._notices.commit(plan)
-
-    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
-        """Do for the alarms what ``FeatureStore.maintain`` does for the store; the report is of the same form.
-
-        Raises:
-            InvalidArgument: If ``keep`` is less than an hour.
-        """
-        kept = upkeep.kept(keep)
-        tables = {"alarms": self._checks, "alarm_notices": self._notices}
-        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
-        return {name: done for name, done in report.items() if done is not None}
 
 
 def derive(found: pl.DataFrame) -> pl.DataFrame:

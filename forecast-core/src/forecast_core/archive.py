@@ -1,107 +1,58 @@
-"""The forecast archive, its runs and its monitoring: what was forecast at each reference time, from what, how well.
+"""The forecast archive: forecasts, their explanations, what they were made from, and monitoring metrics, by run.
 
-All tables are written one run at a time: all rows of one feature view version and reference time, in one commit.
+A write replaces all rows of one run (feature view version and reference time) in one table, in one commit.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import FORECASTS, HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.schema import (
+    EXPLANATIONS,
+    FORECASTS,
+    HOUR,
+    KEY,
+    METRICS,
+    REASONS,
+    RUN,
+    RUNS,
+    SERIES,
+)
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window, as_utc
-from forecast_core.tables import checks, keyed, upkeep
-from forecast_core.tables.delta import Table, storage_errors
-from forecast_core.tables.places import table
-
-RUN: Final = ("feature_view_version", "reference_datetime")
-"""The columns that name one run."""
-
-METRICS: Final = pl.Schema(
-    {
-        "reference_datetime": UTC_HOUR,
-        "feature_view_version": pl.Int64(),
-        "level": pl.String(),
-        "area": pl.String(),
-        "consumer_type": pl.String(),
-        "datetime_utc": UTC_HOUR,
-        "lead": pl.Int64(),
-        "days": pl.Int64(),
-        "metric": pl.String(),
-        "value": pl.Float64(),
-        "n": pl.Int64(),
-    }
-)
-"""One metric of one run: over all (``overall``), or of one ``hour``, ``series`` or ``lead``.
-
-It is over the last ``days`` (1, 7 or 30) days up to the newest observed hour. ``area``, ``consumer_type``,
-``datetime_utc`` and ``lead`` (1 is the first hour of a forecast) are null where the level does not name them; ``value``
-is null where the metric is not defined; ``n`` is the number of forecasts behind it. docs/monitoring.md lists the
-metrics of each level.
-"""
-
-RUNS: Final = pl.Schema(
-    {
-        "reference_datetime": UTC_HOUR,
-        "feature_view_version": pl.Int64(),
-        "training_dataset_version": pl.Int64(),
-        "model_version": pl.Int64(),
-        "fh": pl.Int64(),
-        "window_start": UTC_HOUR,
-        "window_end": UTC_HOUR,
-        "history_rows": pl.Int64(),
-        "history_series": pl.Int64(),
-        "history_hash": pl.String(),
-        "forecasts": pl.Int64(),
-        "forecasts_hash": pl.String(),
-        "made_by": pl.String(),
-    }
-)
-"""What one run's forecasts were made from: the observations in [window_start, window_end) as known at the reference.
-
-The hashes are ``feature_store.content_hash`` and ``provenance.digests.of_frame``. ``made_by`` is JSON, by which code
-and DAG run: those of the run that made these forecasts first.
-"""
-
-EXPLANATIONS: Final = pl.Schema(
-    {
-        "reference_datetime": UTC_HOUR,
-        "feature_view_version": pl.Int64(),
-        **{name: OBSERVATIONS[name] for name in KEY},
-        "kind": pl.String(),
-        "name": pl.String(),
-        "value": pl.Float64(),
-    }
-)
-"""What drove each forecast, in kWh. Kind ``member``: what each member of the blend adds; they sum to the forecast.
-Kind ``feature``: what each group of inputs adds to what the fitted members say; they sum to those members' part.
-"""
+from forecast_core.tables import checks, keyed
+from forecast_core.tables.declaration import dated
+from forecast_core.tables.delta import Table
+from forecast_core.tables.faults import storage_errors
 
 _IN_FORECASTS: Final = (*RUN, "training_dataset_version", "model_version", "forecasts")
 """The columns of RUNS that the archived forecasts show, too: their versions and their number."""
 
-_EXPLANATIONS_KEY: Final = (*KEY, "kind", "name")
-_METRICS_KEY: Final = ("days", "level", *KEY, "lead", "metric")
-_METRICS_NULLABLE: Final = (*KEY, "lead", "value")
 _DATE: Final = "reference_date"
+
+_FORECASTS, _EXPLANATIONS, _RUNS, _METRICS = TABLES = tuple(
+    dated(name, frame, by="reference_datetime", date_column=_DATE)
+    for name, frame in (
+        ("forecasts", FORECASTS),
+        ("forecast_explanations", EXPLANATIONS),
+        ("forecast_runs", RUNS),
+        ("monitoring", METRICS),
+    )
+)
+"""The tables of the archive."""
 
 
 class ForecastArchive:
     """Delta tables for forecasts, their explanations, runs and monitoring, under ``settings.store``."""
 
     def __init__(self, settings: Settings) -> None:
-        self._forecasts = _dated_table(settings, "forecasts", FORECASTS)
-        self._explanations = _dated_table(settings, "forecast_explanations", EXPLANATIONS)
-        self._runs = _dated_table(settings, "forecast_runs", RUNS)
-        self._metrics = _dated_table(settings, "monitoring", METRICS)
-
-    def create(self) -> None:
-        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        for each in (self._forecasts, self._explanations, self._runs, self._metrics):
-            each.create()
+        self._forecasts = _FORECASTS.table(settings)
+        self._explanations = _EXPLANATIONS.table(settings)
+        self._runs = _RUNS.table(settings)
+        self._metrics = _METRICS.table(settings)
 
     def write(self, frame: pl.DataFrame) -> int:
         """Store all forecasts of one run, in place of those that it stored before; the same again commits nothing.
@@ -116,7 +67,7 @@ class ForecastArchive:
             InvalidArgument: If the frame is not exactly that, a value is missing or not finite, or a key comes twice.
             StorageError: If the archive cannot be written now.
         """
-        return _replace_run(self._forecasts, checks.strict_frame(frame, FORECASTS, key=(*RUN, *KEY)))
+        return _replace_run(self._forecasts, checks.strict_frame(frame, FORECASTS))
 
     def read(
         self,
@@ -172,7 +123,7 @@ class ForecastArchive:
             InvalidArgument: If the frame is not exactly that, a value is missing or not finite, or a key comes twice.
             StorageError: If the archive cannot be written now.
         """
-        checked = checks.strict_frame(frame, EXPLANATIONS, key=(*RUN, *_EXPLANATIONS_KEY))
+        checked = checks.strict_frame(frame, EXPLANATIONS)
         return _replace_run(self._explanations, checked, run=(feature_view_version, as_utc(reference_datetime)))
 
     def read_explanations(
@@ -197,7 +148,7 @@ class ForecastArchive:
             pl.col(name) == value for name, value in zip(SERIES, (area, consumer_type), strict=True) if value
         ]
         frame = self._explanations.collect(lambda rows: rows.filter(*conditions).select(EXPLANATIONS.names()))
-        return frame.sort(*_EXPLANATIONS_KEY)
+        return frame.sort(REASONS.key)
 
     def write_run(self, frame: pl.DataFrame) -> None:
         """Store what one run's forecasts were made from; the same again, by whomever, commits nothing.
@@ -209,7 +160,7 @@ class ForecastArchive:
             InvalidArgument: If the frame is not exactly that, or a value is missing.
             StorageError: If the archive cannot be written now.
         """
-        _replace_run(self._runs, checks.strict_frame(frame, RUNS, key=RUN), makers=("made_by",))
+        _replace_run(self._runs, checks.strict_frame(frame, RUNS), makers=("made_by",))
 
     def read_runs(
         self,
@@ -272,7 +223,7 @@ class ForecastArchive:
             InvalidArgument: If the frame is not exactly that, or a level's metric comes twice.
             StorageError: If the archive cannot be written now.
         """
-        checked = checks.strict_frame(frame, METRICS, key=(*RUN, *_METRICS_KEY), nullable=_METRICS_NULLABLE)
+        checked = checks.strict_frame(frame, METRICS)
         return _replace_run(self._metrics, checked)
 
     def read_metrics(
@@ -285,27 +236,7 @@ class ForecastArchive:
         """Return METRICS of the runs in [from, until), sorted by reference time, days, level, key, lead and metric."""
         conditions = _run_range(feature_view_version, reference_from, reference_until)
         frame = self._metrics.collect(lambda rows: rows.filter(*conditions).select(METRICS.names()))
-        return frame.sort("reference_datetime", *_METRICS_KEY)
-
-    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
-        """Do for the archive what ``FeatureStore.maintain`` does for the store; the report is of the same form.
-
-        Raises:
-            InvalidArgument: If ``keep`` is less than an hour.
-        """
-        kept = upkeep.kept(keep)
-        tables = {
-            "forecasts": self._forecasts,
-            "forecast_explanations": self._explanations,
-            "forecast_runs": self._runs,
-            "monitoring": self._metrics,
-        }
-        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
-        return {name: done for name, done in report.items() if done is not None}
-
-
-def _dated_table(settings: Settings, name: str, schema: pl.Schema) -> Table:
-    return table(settings, name, schema=pl.Schema({**schema, _DATE: pl.Date()}), partition_by=(_DATE,))
+        return frame.sort("reference_datetime", *METRICS.key[len(RUN) :])
 
 
 def _replace_run(

@@ -1,16 +1,16 @@
-"""What the codes of consumer types stand for: names in Danish and English, and the group above."""
+"""Names of consumer types in Danish and English, and the group of each, by list of codes."""
 
 from typing import Final
 
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import Frame
 from forecast_core.contracts.settings import Settings
 from forecast_core.tables import keyed
-from forecast_core.tables.delta import Table
-from forecast_core.tables.places import table
+from forecast_core.tables.declaration import Declaration
 
-CONSUMER_TYPES: Final = pl.Schema(
+CONSUMER_TYPES: Final = Frame(
     {
         "consumer_type": pl.String(),
         "name_da": pl.String(),
@@ -18,11 +18,34 @@ CONSUMER_TYPES: Final = pl.Schema(
         "group": pl.String(),
         "group_name_da": pl.String(),
         "group_name_en": pl.String(),
-    }
+    },
+    key=("consumer_type",),
+    nullable=("name_da", "name_en", "group", "group_name_da", "group_name_en"),
+    meaning={
+        "consumer_type": "code of the consumer type",
+        "name_da": "its name in Danish",
+        "name_en": "its name in English",
+        "group": "code of the group that it belongs to",
+        "group_name_da": "name of the group in Danish",
+        "group_name_en": "name of the group in English",
+    },
 )
-"""One row per code; what the source does not say is null."""
+"""One list of codes; what the source does not say is null."""
 
 _LIST: Final = "code_list"
+
+TABLES: Final = (
+    Declaration(
+        name="consumer_types",
+        frame=Frame(
+            {_LIST: pl.String(), **CONSUMER_TYPES},
+            key=(_LIST, *CONSUMER_TYPES.key),
+            nullable=tuple(CONSUMER_TYPES.nullable),
+            meaning={_LIST: "name of the list of codes", **CONSUMER_TYPES.meaning},
+        ),
+    ),
+)
+"""The table of consumer types."""
 
 
 def write(settings: Settings, frame: pl.DataFrame, *, code_list: str) -> bool:
@@ -40,7 +63,7 @@ def write(settings: Settings, frame: pl.DataFrame, *, code_list: str) -> bool:
             code_list=code_list,
         )
     rows = frame.match_to_schema(CONSUMER_TYPES).with_columns(pl.lit(code_list).alias(_LIST))
-    return keyed.replace(_table(settings), rows, key={_LIST: code_list})
+    return keyed.replace(TABLES[0].table(settings), rows, key={_LIST: code_list})
 
 
 def read(settings: Settings, *, code_list: str) -> pl.DataFrame:
@@ -49,9 +72,5 @@ def read(settings: Settings, *, code_list: str) -> pl.DataFrame:
     Raises:
         StorageError: If the store cannot be read now.
     """
-    found = _table(settings).collect(lambda rows: rows.filter(pl.col(_LIST) == code_list))
+    found = TABLES[0].table(settings).collect(lambda rows: rows.filter(pl.col(_LIST) == code_list))
     return found.select(CONSUMER_TYPES.names()).sort("consumer_type")
-
-
-def _table(settings: Settings) -> Table:
-    return table(settings, "consumer_types", schema=pl.Schema({_LIST: pl.String(), **CONSUMER_TYPES}))

@@ -5,47 +5,74 @@ acceptance names one value (or, with null hour and value, a whole series) and on
 for every run, whatever hour it runs for: the run that was stopped, run again, goes through.
 """
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
-from forecast_core.contracts.schema import OBSERVATIONS, UTC_HOUR
+from forecast_core.contracts.schema import OBSERVATIONS, UTC_HOUR, Frame, meaning
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
-from forecast_core.tables import checks, keyed, upkeep
+from forecast_core.tables import checks, keyed
+from forecast_core.tables.declaration import Declaration, dated
 from forecast_core.tables.delta import Change, Snapshot
-from forecast_core.tables.places import table
 
 GROUP: Final = ("dataset", "feature_group_version")
 SUBJECT: Final = (*OBSERVATIONS, "expectation")
 """What is accepted: a value of a series at an hour, for one expectation; null stands for null."""
 
-FINDINGS: Final = pl.Schema(
-    {**OBSERVATIONS, "expectation": pl.String(), "severity": pl.String(), "reason": pl.String()}
+FINDINGS: Final = Frame(
+    {**OBSERVATIONS, "expectation": pl.String(), "severity": pl.String(), "reason": pl.String()},
+    nullable=OBSERVATIONS.names(),
+    meaning={
+        **OBSERVATIONS.meaning,
+        "expectation": "validation rule that the row fails",
+        "severity": "``error`` (the run stops) or ``warning``",
+        "reason": "why it fails, in words",
+    },
 )
-"""Rows that break an expectation. An hour or value may be missing: a finding about a whole series has neither."""
+"""Rows that fail a validation rule. A finding about a whole series has neither hour nor value."""
 
-QUARANTINE: Final = pl.Schema(
+QUARANTINE: Final = Frame(
     {
         "dataset": pl.String(),
         "feature_group_version": pl.Int64(),
         "known_at": UTC_HOUR,
         "window_start": UTC_HOUR,
         **FINDINGS,
-    }
+    },
+    nullable=tuple(FINDINGS.nullable),
+    meaning={**meaning("dataset", "feature_group_version", "known_at", "window_start"), **FINDINGS.meaning},
 )
-ACCEPTED: Final = pl.Schema(
+"""The findings of each run of the feature pipeline."""
+
+ACCEPTED: Final = Frame(
     {
         "dataset": pl.String(),
         "feature_group_version": pl.Int64(),
         **{name: FINDINGS[name] for name in SUBJECT},
         "note": pl.String(),
         "accepted_at": UTC_HOUR,
-    }
+    },
+    key=(*GROUP, *SUBJECT),
+    nullable=OBSERVATIONS.names(),
+    meaning={
+        **meaning("dataset", "feature_group_version"),
+        **{name: FINDINGS.meaning[name] for name in SUBJECT},
+        "note": "why the values are right",
+        "accepted_at": "when a person decided, UTC",
+    },
 )
+"""Values that a person has accepted, each for one validation rule."""
+
 _DATE: Final = "known_date"
+
+_FINDINGS, _ACCEPTED = TABLES = (
+    dated("quarantine", QUARANTINE, by="known_at", date_column=_DATE),
+    Declaration(name="quarantine_accepted", frame=ACCEPTED, dated_by="accepted_at"),
+)
+"""The tables of the quarantine."""
 
 
 class Quarantine:
@@ -55,25 +82,8 @@ class Quarantine:
     """
 
     def __init__(self, settings: Settings) -> None:
-        schema = pl.Schema({**QUARANTINE, _DATE: pl.Date()})
-        self._findings = table(settings, "quarantine", schema=schema, partition_by=(_DATE,))
-        self._accepted = table(settings, "quarantine_accepted", schema=ACCEPTED)
-
-    def create(self) -> None:
-        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        self._findings.create()
-        self._accepted.create()
-
-    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
-        """Do for the quarantine what ``FeatureStore.maintain`` does for the store; the report is of the same form.
-
-        Raises:
-            InvalidArgument: If ``keep`` is less than an hour.
-        """
-        kept = upkeep.kept(keep)
-        tables = {"quarantine": self._findings, "quarantine_accepted": self._accepted}
-        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
-        return {name: done for name, done in report.items() if done is not None}
+        self._findings = _FINDINGS.table(settings)
+        self._accepted = _ACCEPTED.table(settings)
 
     def write(
         self,

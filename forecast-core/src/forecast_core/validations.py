@@ -6,16 +6,16 @@ beside the tables: ``validation/DATASET/NAME.json`` and ``.html``.
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import polars as pl
 
-from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.schema import UTC_HOUR, Frame, meaning
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window, as_utc
-from forecast_core.tables import blobs, checks, keyed, upkeep
-from forecast_core.tables.places import table
+from forecast_core.tables import blobs, checks, keyed
+from forecast_core.tables.declaration import Declaration
 
 FOLDER: Final = "validation"
 """Folder of the files in the store."""
@@ -23,7 +23,7 @@ FOLDER: Final = "validation"
 Outcome = Literal["passed", "stored with warnings", "stopped"]
 """``stopped``: a rule of severity error failed, and none of the run's observations were stored."""
 
-_RUNS: Final = pl.Schema(
+VALIDATION_RUNS: Final = Frame(
     {
         "dataset": pl.String(),
         "name": pl.String(),
@@ -35,8 +35,22 @@ _RUNS: Final = pl.Schema(
         "findings": pl.String(),
         "rules": pl.Int64(),
         "failed_rules": pl.Int64(),
-    }
+    },
+    key=("dataset", "name"),
+    meaning={
+        **meaning("dataset"),
+        "name": "name of the run within its dataset, and of its files",
+        **meaning("feature_group_version", "reference_datetime", "window_start", "window_end"),
+        "outcome": "``passed``, ``stored with warnings`` or ``stopped``",
+        "findings": "rows that fail, by rule, JSON",
+        "rules": "number of rules that were checked",
+        "failed_rules": "number of rules that failed",
+    },
 )
+"""The validation of the observations of one window."""
+
+TABLES: Final = (Declaration(name="validation_runs", frame=VALIDATION_RUNS, dated_by="reference_datetime"),)
+"""The table of validation runs."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +97,7 @@ class Validations:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._runs = table(settings, "validation_runs", schema=_RUNS)
-
-    def create(self) -> None:
-        """Create the table if it does not exist; done at deployment, and by the first write otherwise."""
-        self._runs.create()
-
-    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
-        """Compact the table and vacuum it; the report is of the form of ``FeatureStore.maintain``.
-
-        Raises:
-            InvalidArgument: If ``keep`` is less than an hour.
-        """
-        done = upkeep.maintain(self._runs, keep=upkeep.kept(keep))
-        return {} if done is None else {"validation_runs": done}
+        self._runs = TABLES[0].table(settings)
 
     def write(self, run: ValidationRun) -> None:
         """Store a run in place of one of its name; the same again commits nothing."""
@@ -112,7 +113,9 @@ class Validations:
             "rules": run.rules,
             "failed_rules": run.failed_rules,
         }
-        keyed.replace(self._runs, pl.DataFrame([row], schema=_RUNS), key={"dataset": run.dataset, "name": run.name})
+        keyed.replace(
+            self._runs, pl.DataFrame([row], schema=VALIDATION_RUNS), key={"dataset": run.dataset, "name": run.name}
+        )
 
     def runs(self, *, dataset: str | None = None) -> list[ValidationRun]:
         """Return the runs by reference time and name, newest first.

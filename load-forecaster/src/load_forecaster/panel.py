@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from load_forecaster.checks import is_full_hour, repeated
 from load_forecaster.errors import InvalidArgument, ValidationError
 from load_forecaster.metrics import FloatArray
 from load_forecaster.schema import HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
@@ -98,9 +99,9 @@ def observed(history: pl.DataFrame, *, end: datetime) -> pl.DataFrame:
         raise ValidationError(f"history needs the columns {list(OBSERVATIONS)}; missing are {missing}", missing=missing)
     rows = history.select(OBSERVATIONS.names()).cast({"datetime_utc": UTC_HOUR, "energy_consumption": pl.Float64})
     rows = rows.filter(pl.col("datetime_utc") < end).sort(KEY)
-    if rows.select(KEY).is_duplicated().any():
+    if not repeated(rows, KEY).is_empty():
         raise ValidationError("history has more than one value for a key; expected one value per series and hour")
-    if not rows["datetime_utc"].dt.truncate("1h").equals(rows["datetime_utc"]):
+    if not rows.select(is_full_hour("datetime_utc").all()).item():
         raise ValidationError("history has times that are not full hours in UTC")
     return rows
 

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from forecast_core.archive import METRICS
-from forecast_core.contracts.schema import HOUR, KEY, SERIES
+from forecast_core.contracts.schema import HOUR, KEY, METRICS, SERIES
 
 DAYS: Final = (1, 7, 30)
 """Days over which figures are kept, up to the newest observed hour."""

@@ -1,4 +1,4 @@
-"""Facts about ingests: which window of which source became known when, and what it changed."""
+"""The table of ingests: which window of which source became known when, and what it changed."""
 
 import json
 from collections.abc import Mapping
@@ -9,16 +9,17 @@ from typing import Any, Final
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import UTC_HOUR
+from forecast_core.contracts.schema import UTC_HOUR, Frame, meaning
 from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store.revisions import IngestCounts
 from forecast_core.tables import keyed
+from forecast_core.tables.declaration import Declaration
 from forecast_core.tables.delta import Table
 
 _COUNTS: Final = tuple(each.name for each in fields(IngestCounts))
 _KEY: Final = ("dataset", "feature_group_version", "known_at", "window_start", "window_end")
 _AT_FIRST: Final = ("new", "revised", "vanished", "made_by")
-SCHEMA: Final = pl.Schema(
+INGESTS: Final = Frame(
     {
         "dataset": pl.String(),
         "feature_group_version": pl.Int64(),
@@ -29,13 +30,24 @@ SCHEMA: Final = pl.Schema(
         **dict.fromkeys(_COUNTS, pl.Int64()),
         "record": pl.String(),
         "made_by": pl.String(),
-        "written": pl.Int64(),
-    }
+    },
+    key=_KEY,
+    meaning={
+        **meaning("dataset", "feature_group_version", "known_at", "window_start", "window_end"),
+        "url": "the source",
+        "rows": "values that the source gave",
+        "new": "values of keys that had none before",
+        "revised": "values other than the newest before",
+        "vanished": "keys that had a value at the ingest before and have none now",
+        "conflicting": "values other than one already stored for the same ``known_at``; the stored one stays",
+        "record": "more facts about the ingest, JSON",
+        **meaning("made_by"),
+    },
 )
-"""One row per dataset, feature group version, ``known_at`` and window; ``written`` numbers the commits.
+"""One row per dataset, feature group version, ``known_at`` and window."""
 
-``made_by`` is JSON, by which code and DAG run: those that made the ingest first.
-"""
+TABLE: Final = Declaration(name="ingests", frame=INGESTS, added=pl.Schema({"written": pl.Int64()}), dated_by="known_at")
+"""The table of ingests; ``written`` numbers the commits."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +81,8 @@ def write(table: Table, ingest: Ingest) -> None:
         "record": record_text(ingest.record),
         "made_by": record_text(ingest.made_by),
     }
-    schema = pl.Schema({name: SCHEMA[name] for name in row})
     key = {name: row[name] for name in _KEY}
-    keyed.replace(table, pl.DataFrame([row], schema=schema), key=key, ordinal="written", makers=_AT_FIRST)
+    keyed.replace(table, pl.DataFrame([row], schema=INGESTS), key=key, ordinal="written", makers=_AT_FIRST)
 
 
 def record_text(record: Mapping[str, Any]) -> str:

@@ -23,15 +23,26 @@ import numpy as np
 import polars as pl
 from deltalake.transaction import AddAction
 
-from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS, Frame, meaning
 from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store import grid, revisions, series
 from forecast_core.feature_store.revisions import COVERAGE, REVISIONS, IngestCounts
 from forecast_core.tables.delta import Snapshot, Table
 from forecast_core.tables.files import ROW_GROUP, FileChange
 
-SCHEMA: Final = pl.Schema({**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kind": pl.String()})
-PARTITION_BY: Final = ("kind",)
+STORED: Final = Frame(
+    {**REVISIONS, **series.ROWS, "hours": pl.Int64(), "kind": pl.String()},
+    nullable=("series", "datetime_utc", "energy_consumption", "area", "consumer_type", "hours"),
+    meaning={
+        "series": "number of the series; null in kind ``coverage``",
+        **OBSERVATIONS.meaning,
+        "energy_consumption": "kWh in that hour; null where the source has no value",
+        **meaning("known_at"),
+        "hours": "hours that were asked for, in kind ``coverage``",
+        "kind": "``first``, ``change``, ``series`` or ``coverage``",
+    },
+)
+"""The four kinds of rows of one feature group, in the columns of all; a row has those of its kind."""
 FILE_ROWS: Final = 1 << 21
 """A file has about this many rows at most."""
 BLOCK: Final = 240 * HOUR

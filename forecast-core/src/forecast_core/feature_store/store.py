@@ -1,13 +1,13 @@
 """The feature store: what was observed and when it became known, views of it, and training datasets made from them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError, WindowError
-from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
+from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
 from forecast_core.feature_store import as_known, compaction, ingests, observations, training_datasets, views
@@ -16,9 +16,27 @@ from forecast_core.feature_store.revisions import IngestCounts, between, changes
 from forecast_core.feature_store.series import named
 from forecast_core.feature_store.training_datasets import TrainingDataset
 from forecast_core.feature_store.views import FeatureView
-from forecast_core.tables import checks, upkeep
-from forecast_core.tables.delta import Snapshot, Table, storage_errors
-from forecast_core.tables.places import place, table
+from forecast_core.tables import checks
+from forecast_core.tables.declaration import Declaration
+from forecast_core.tables.delta import Snapshot, Table
+from forecast_core.tables.faults import storage_errors
+from forecast_core.tables.places import place
+
+_OBSERVATIONS: Final = Declaration(
+    name="observations",
+    frame=observations.STORED,
+    dated_by="known_at",
+    partition_by=("kind",),
+    compact_every=None,
+    members=lambda settings: [
+        (dataset, f"v{version}") for dataset, version in ingests.groups(ingests.TABLE.table(settings))
+    ],
+    maintain=compaction.maintain_observations,
+)
+"""One table per feature group. Its files are sorted and of bounded size; delta-rs would mix their rows."""
+
+TABLES: Final = (ingests.TABLE, views.TABLE, training_datasets.TABLE, _OBSERVATIONS)
+"""The tables of the feature store."""
 
 
 class FeatureStore:
@@ -29,15 +47,10 @@ class FeatureStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._ingests = table(settings, "ingests", schema=ingests.SCHEMA)
-        self._views = table(settings, "feature_views", schema=views.SCHEMA)
-        self._training_datasets = table(settings, "training_datasets", schema=training_datasets.SCHEMA)
-
-    def create(self) -> None:
-        """Create the tables that do not exist; done at deployment, and by the first write otherwise."""
-        for each in (self._ingests, self._views, self._training_datasets):
-            each.create()
+        self.settings = settings
+        self._ingests = ingests.TABLE.table(settings)
+        self._views = views.TABLE.table(settings)
+        self._training_datasets = training_datasets.TABLE.table(settings)
 
     def ingest(
         self,
@@ -71,7 +84,7 @@ class FeatureStore:
                 twice, or an hour is outside the window. Nothing is stored then.
         """
         window = checks.plain_window(window)
-        given = checks.within(checks.strict_frame(frame, OBSERVATIONS, key=KEY), window)
+        given = checks.within(checks.strict_frame(frame, OBSERVATIONS), window)
         ingests.record_text({**record, **(made_by or {})})
         group, moment = self._group(dataset, feature_group_version), as_utc(reference_datetime)
         counts = observations.ingest(group, given, window=window, known_at=moment)
@@ -293,7 +306,7 @@ class FeatureStore:
             window=window,
             known_at=moment,
         )
-        training_datasets.write_file(frame, self._file(draft), self._settings.storage_options)
+        training_datasets.write_file(frame, self._file(draft), self.settings.storage_options)
         return training_datasets.register(self._training_datasets, draft)
 
     def training_dataset(self, version: int) -> TrainingDataset:
@@ -324,44 +337,13 @@ class FeatureStore:
             self._file(dataset),
             dataset,
             definition_hash=self.feature_view(dataset.feature_view_version).definition_hash,
-            storage_options=self._settings.storage_options,
+            storage_options=self.settings.storage_options,
         )
-
-    def maintain(self, *, keep: timedelta) -> dict[str, Any]:
-        """Keep the tables fast and small: merge small files, delete those that nobody can read any more.
-
-        Safe beside readers and writers. No row is lost, nor a file of a training dataset. To be run every day.
-
-        Args:
-            keep: For how long a file that was taken out of a table stays, for readers of an earlier version; also the
-                longest time that an ingest may take.
-
-        Returns:
-            Plain JSON by table: files before and after, files deleted, and of observations the rows dropped because
-            they said what the row before them said.
-
-        Raises:
-            InvalidArgument: If ``keep`` is less than an hour.
-        """
-        kept = upkeep.kept(keep)
-        tables = {"ingests": self._ingests, "feature_views": self._views, "training_datasets": self._training_datasets}
-        report = {name: upkeep.maintain(each, keep=kept) for name, each in tables.items()}
-        for dataset, version in self.feature_group_versions():
-            done = compaction.maintain_observations(self._group(dataset, version), keep=kept)
-            report[f"observations/{dataset}/v{version}"] = done
-        return {name: done for name, done in report.items() if done is not None}
 
     def _group(self, dataset: str, feature_group_version: int) -> Table:
         checks.dataset_name(dataset)
         version = checks.version_number("feature_group_version", feature_group_version)
-        return table(
-            self._settings,
-            "observations",
-            dataset,
-            f"v{version}",
-            schema=observations.SCHEMA,
-            partition_by=observations.PARTITION_BY,
-        )
+        return _OBSERVATIONS.table(self.settings, dataset, f"v{version}")
 
     def _query(
         self,
@@ -391,7 +373,7 @@ class FeatureStore:
 
     def _file(self, dataset: TrainingDataset) -> str:
         # Not in the registry's own folder: vacuum removes files that a Delta table does not know.
-        return place(self._settings, "training_dataset_files", f"{dataset.content_hash}.parquet")
+        return place(self.settings, "training_dataset_files", f"{dataset.content_hash}.parquet")
 
 
 def _nothing_known(window: Window, known_at: datetime, span: tuple[datetime, datetime] | None) -> WindowError:

@@ -17,11 +17,13 @@ import numpy as np
 import polars as pl
 
 from forecast_core.contracts.errors import FormatError, NotFoundError
-from forecast_core.contracts.schema import OBSERVATIONS, SERIES, UTC_HOUR
+from forecast_core.contracts.schema import OBSERVATIONS, SERIES, UTC_HOUR, Frame, meaning
 from forecast_core.contracts.window import Window, as_utc
-from forecast_core.tables.delta import Change, Snapshot, Table, storage_errors
+from forecast_core.tables.declaration import Declaration
+from forecast_core.tables.delta import Change, Snapshot, Table
+from forecast_core.tables.faults import storage_errors
 
-SCHEMA: Final = pl.Schema(
+TRAINING_DATASETS: Final = Frame(
     {
         "version": pl.Int64(),
         "content_hash": pl.String(),
@@ -31,8 +33,21 @@ SCHEMA: Final = pl.Schema(
         "known_at": UTC_HOUR,
         "rows": pl.Int64(),
         "series": pl.Int64(),
-    }
+    },
+    key=("version",),
+    meaning={
+        "version": "version of the training dataset",
+        "content_hash": "``content_hash`` of its rows",
+        **meaning("feature_view_version", "window_start", "window_end"),
+        "known_at": "reference time for which it was first created, UTC",
+        "rows": "number of rows",
+        "series": "number of series",
+    },
 )
+"""One row per version of a training dataset."""
+
+TABLE: Final = Declaration(name="training_datasets", frame=TRAINING_DATASETS)
+"""The table of training datasets."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ def register(table: Table, dataset: TrainingDataset) -> TrainingDataset:
             dataset.rows,
             dataset.series,
         )
-        frame = pl.DataFrame([row], schema=SCHEMA, orient="row")
+        frame = pl.DataFrame([row], schema=TRAINING_DATASETS, orient="row")
         return _from_row(frame), Change(frame)
 
     return table.commit(plan)

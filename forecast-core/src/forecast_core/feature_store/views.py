@@ -9,10 +9,23 @@ from typing import Any, Final
 import polars as pl
 
 from forecast_core.contracts.errors import NotFoundError
-from forecast_core.contracts.schema import KEY, OBSERVATIONS
+from forecast_core.contracts.schema import KEY, OBSERVATIONS, Frame
+from forecast_core.tables.declaration import Declaration
 from forecast_core.tables.delta import Change, Snapshot, Table
 
-SCHEMA: Final = pl.Schema({"version": pl.Int64(), "definition_hash": pl.String(), "definition": pl.String()})
+VIEWS: Final = Frame(
+    {"version": pl.Int64(), "definition_hash": pl.String(), "definition": pl.String()},
+    key=("version",),
+    meaning={
+        "version": "version of the feature view",
+        "definition_hash": "SHA-256 of the definition",
+        "definition": "canonical JSON of ``definition``",
+    },
+)
+"""One row per version of a feature view."""
+
+TABLE: Final = Declaration(name="feature_views", frame=VIEWS)
+"""The table of feature views."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ def create(table: Table, content: Mapping[str, Any]) -> int:
         if known:
             return known[0], None
         version = max(views["version"].to_list(), default=0) + 1
-        return version, Change(pl.DataFrame([(version, digest, text)], schema=SCHEMA, orient="row"))
+        return version, Change(pl.DataFrame([(version, digest, text)], schema=VIEWS, orient="row"))
 
     return table.commit(plan)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from forecast_core.archive import RUNS
-from forecast_core.contracts.schema import FORECASTS, KEY, SERIES
+from forecast_core.contracts.schema import FORECASTS, KEY, RUNS, SERIES
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
 from forecast_core.feature_store.training_datasets import content_hash

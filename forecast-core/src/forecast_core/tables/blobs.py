@@ -14,7 +14,7 @@ from deltalake._internal import DeltaFileSystemHandler
 
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.settings import Settings
-from forecast_core.tables.delta import storage_errors
+from forecast_core.tables.faults import storage_errors
 from forecast_core.tables.places import options, place
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

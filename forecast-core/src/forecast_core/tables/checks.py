@@ -1,13 +1,13 @@
-"""What is checked of arguments and frames before anything is stored."""
+"""Checks of arguments and frames before anything is stored."""
 
 import re
-from collections.abc import Sequence
 
 import polars as pl
 
 from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.schema import HOUR, Frame
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
+from load_forecaster.checks import is_full_hour, repeated
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -42,44 +42,24 @@ def plain_window(window: Window) -> Window:
     return Window(as_utc(window.start), as_utc(window.end))
 
 
-def strict_frame(
-    frame: pl.DataFrame, schema: pl.Schema, *, key: Sequence[str], nullable: Sequence[str] = ()
-) -> pl.DataFrame:
-    """Return ``frame`` if it has exactly the columns and types of ``schema``, in that order, and clean rows.
-
-    Args:
-        frame: The frame to check.
-        schema: Its columns and types.
-        key: The columns of which no two rows may have the same values.
-        nullable: The columns in which a value may be missing.
+def strict_frame(frame: pl.DataFrame, expected: Frame) -> pl.DataFrame:
+    """Return ``frame`` if it has exactly the columns and types of ``expected``, in that order, and clean rows.
 
     Raises:
-        InvalidArgument: If the schema differs, a value is missing, NaN or infinite, or a key comes twice.
+        InvalidArgument: If the columns differ, a value is missing, NaN or infinite, or a key comes twice.
     """
-    if dict(frame.schema) != dict(schema) or frame.columns != schema.names():
-        raise InvalidArgument(f"expected the columns {dict(schema)}, got {dict(frame.schema)}", schema=schema)
-    floats = [name for name, dtype in schema.items() if dtype == pl.Float64]
-    for name in schema.names():
-        if name not in nullable and frame[name].null_count():
+    if dict(frame.schema) != dict(expected) or frame.columns != expected.names():
+        raise InvalidArgument(f"expected the columns {dict(expected)}, got {dict(frame.schema)}", schema=expected)
+    for name, dtype in expected.items():
+        if name not in expected.nullable and frame[name].null_count():
             raise InvalidArgument(f"{frame[name].null_count()} rows have no {name}", column=name)
-        if name in floats and not frame[name].drop_nulls().is_finite().all():
+        if dtype == pl.Float64 and not frame[name].drop_nulls().is_finite().all():
             raise InvalidArgument(f"{name} must be a finite number in every row, not NaN or infinite", column=name)
-    keys = frame.select(key)
-    repeated = frame.clear() if _ascends(keys) else frame.filter(keys.is_duplicated())
-    if not repeated.is_empty():
-        first = repeated.select(key).row(0)
-        raise InvalidArgument(f"{repeated.height} rows share their key, the first is {first}", key=first)
+    twice = repeated(frame, expected.key)
+    if not twice.is_empty():
+        first = twice.select(expected.key).row(0)
+        raise InvalidArgument(f"{twice.height} rows share their key, the first is {first}", key=first)
     return frame
-
-
-def _ascends(keys: pl.DataFrame) -> bool:
-    """Whether every row is greater than the one before it: much cheaper to see than that no two are equal."""
-    above, below = keys.head(-1), keys.tail(-1)
-    equal, greater = pl.Series([True]), pl.Series([False])
-    for name in keys.columns:
-        greater = greater | (equal & (below[name] > above[name]))
-        equal = equal & (below[name] == above[name])
-    return bool(greater.all())
 
 
 def within(frame: pl.DataFrame, window: Window) -> pl.DataFrame:
@@ -89,7 +69,7 @@ def within(frame: pl.DataFrame, window: Window) -> pl.DataFrame:
         InvalidArgument: If one is not.
     """
     hour = pl.col("datetime_utc")
-    outside = frame.filter((hour < window.start) | (hour >= window.end) | (hour != hour.dt.truncate("1h")))
+    outside = frame.filter((hour < window.start) | (hour >= window.end) | ~is_full_hour("datetime_utc"))
     if not outside.is_empty():
         raise InvalidArgument(
             f"{outside.height} rows are not at a full hour from {window.start:{DATETIME_FORMAT}} up to "

@@ -4,11 +4,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-import polars as pl
-
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
-from forecast_core.tables.delta import Table
 
 _REFUSED: Final = frozenset("%=[]^|\\")
 _SECRET: Final = ("secret", "password", "token", "access_key", "account_key", "sas", "service_account")
@@ -54,12 +51,3 @@ def options(settings: Settings) -> dict[str, str] | None:
             options=sorted(secrets),
         )
     return settings.storage_options
-
-
-def table(settings: Settings, *parts: str, schema: pl.Schema, partition_by: tuple[str, ...] = ()) -> Table:
-    """Return a table in the store; nothing is opened yet.
-
-    Raises:
-        InvalidArgument: If a local path cannot be used, or a secret is among ``settings.storage_options``.
-    """
-    return Table(place(settings, *parts), schema, partition_by, options(settings))

@@ -13,7 +13,8 @@ from deltalake.exceptions import CommitFailedError
 
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
-from forecast_core.tables.delta import Table, storage_errors
+from forecast_core.tables.delta import Table
+from forecast_core.tables.faults import storage_errors
 
 _TRIES: Final = 5
 

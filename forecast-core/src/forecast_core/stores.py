@@ -1,0 +1,77 @@
+"""All tables of the store: what deployment creates, maintenance compacts, migration upgrades and the API watches.
+
+Each table is declared once, beside the code that reads and writes it; a test finds declarations that are missing here.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from forecast_core import alarms, archive, consumer_types, feature_store, quarantine, validations
+from forecast_core.contracts.settings import Settings
+from forecast_core.tables import upkeep
+from forecast_core.tables.declaration import Declaration
+
+TABLES: Final[tuple[Declaration, ...]] = (
+    *feature_store.TABLES,
+    *quarantine.TABLES,
+    *validations.TABLES,
+    *archive.TABLES,
+    *alarms.TABLES,
+    *consumer_types.TABLES,
+)
+"""Every table of the store; a family (the observations of each feature group) counts as one."""
+
+
+def versions(settings: Settings) -> dict[str, int]:
+    """Return the Delta version of each table that exists, families aside: an ingest commits to ``ingests`` last.
+
+    Raises:
+        FormatError: If a newer version of this software wrote a table, or it is damaged.
+        StorageError: If the store cannot be read now.
+    """
+    opened = {each.name: each.table(settings).open() for each in TABLES if each.members is None}
+    return {name: table.version() for name, table in opened.items() if table is not None}
+
+
+def create(settings: Settings) -> None:
+    """Create the tables that do not exist; safe to repeat and to race. A first write does it otherwise.
+
+    Raises:
+        StorageError: If the store cannot be written now.
+    """
+    for each in TABLES:
+        if each.members is None:
+            each.table(settings).create()
+
+
+def maintain(settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]]:
+    """Compact and vacuum every table; safe beside readers and writers. Done once a day.
+
+    Args:
+        settings: Where the store is.
+        keep: For how long a file that was taken out of a table stays for readers of an earlier version; also the
+            longest time that a write may take.
+
+    Returns:
+        Plain JSON by table: ``files_before``, ``files_after``, ``files_deleted``, and of observations
+        ``rows_dropped``: rows that said what the row before them said.
+
+    Raises:
+        InvalidArgument: If ``keep`` is less than an hour.
+        StorageError: If the store cannot be read or written now.
+    """
+    kept = upkeep.kept(keep)
+    return {name: report for each in TABLES for name, report in each.maintained(settings, keep=kept).items()}
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Bring every table to its newest format; return the names of those that had an older one.
+
+    Safe to kill and to repeat, and safe beside readers and writers of this version of the software. A first write
+    migrates its table otherwise.
+
+    Raises:
+        FormatError: If a newer version of this software wrote a table, or it is damaged.
+        StorageError: If the store cannot be read or written now.
+    """
+    return [name for each in TABLES for name, table in each.tables(settings).items() if table.migrate()]
