@@ -104,6 +104,7 @@ check-types: dev $(DEPLOY)/.installed
 	@# Each folder of tests by itself: they have modules of the same name (conftest).
 	@for tests in $(wildcard */tests) "tests conftest.py"; do echo "mypy $$tests"; \
 		$(DEV) run --no-sync mypy --no-error-summary $$tests || exit 1; done
+	MYPYPATH=airflow/dags $(DEV) run --no-sync mypy $(wildcard airflow/dags/*.py benchmarks/dags/*.py)
 	MYPYPATH=benchmarks:deploy $(DEV) run --no-sync mypy $(wildcard benchmarks/*.py benchmarks/peers/*.py docs/*.py docs/site/*.py)
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
 	@UV_PROJECT_ENVIRONMENT=$(AIRFLOW) $(UV) sync --quiet --frozen --no-dev --project airflow --python $(PYTHON)
