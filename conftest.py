@@ -1,4 +1,4 @@
-"""Fixtures of more than one distribution's tests."""
+"""Fixtures that tests of several distributions use."""
 
 import fcntl
 import shutil
@@ -20,7 +20,7 @@ from forecast_core.feature_store import FeatureStore
 
 @pytest.fixture(scope="session")
 def tracking_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database as deployment makes it; made once for all workers, for it takes eight seconds."""
+    """An MLflow database as deployment creates it; created once for all workers, because it takes eight seconds."""
     base = tmp_path_factory.getbasetemp()
     # With pytest-xdist, a worker's folder is inside that of the whole run.
     shared = base.parent if base.name.startswith("popen-") else base
@@ -33,7 +33,7 @@ def tracking_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, tracking_template: Path) -> Settings:
-    """Settings of an empty system of the test's own, with its tracking database."""
+    """Settings of an empty system for one test, with a tracking database."""
     root = tmp_path / "root"
     root.mkdir()
     database = shutil.copy(tracking_template, root / "mlflow.db")

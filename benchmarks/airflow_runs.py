@@ -1,4 +1,4 @@
-"""Whole runs under Airflow, on a fresh stack of the benchmark's own.
+"""Time whole runs under Airflow, on a fresh stack for the benchmark.
 
     make bench-airflow ARGS="warm"                  # seconds of a warm run, and of the same shape with empty tasks
     make bench-airflow ARGS="backfill --hours 24"   # past hours, twice, in both orders: one hash over all forecasts
@@ -82,7 +82,7 @@ def backfill(layout: Layout, reference: datetime, hours: int) -> dict[str, Any]:
 
 
 def digest(layout: Layout) -> dict[str, Any]:
-    """Return what the forecast archive has: counts, and one hash over all forecasts to the last digit."""
+    """Return counts of the forecast archive and one hash of all its forecasts, to the last digit."""
     command = [str(layout.executable("pipelines", "python")), "-c", DIGEST]
     done = subprocess.run(command, env=airflow_settings.environment(layout), check=True, capture_output=True, text=True)
     result: dict[str, Any] = json.loads(done.stdout)

@@ -223,7 +223,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def report(rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Return the medians of the rounds, and how the forecasts stand to the constant."""
+    """Return the medians over the rounds, and the forecasts' figures divided by those of the constant body."""
     kept = ("requests_per_second", "p50_ms", "p99_ms", "cpu_us_per_request")
     medians = {
         name: {key: round(statistics.median(each[key] for each in found), 3) for key in kept}

@@ -1,4 +1,4 @@
-"""What training and forecasting cost by the number of series, ours beside mlforecast.
+"""Cost of training and forecasting by number of series, compared with mlforecast.
 
     .energy/venvs/dev/bin/python benchmarks/cost.py --sizes 76x30 1000x90 10000x90 [--peers-python PYTHON]
 
@@ -48,7 +48,7 @@ def history(series: int, days: int) -> pl.DataFrame:
 
 
 def measure(series: int, days: int) -> dict[str, Any]:
-    """Return what one training and one forecast of that size cost in this process."""
+    """Return the cost of one training and one forecast of that size in this process."""
     rows = history(series, days)
     before, begun = _peak(), time.process_time()
     evaluation, model = load_forecaster.evaluate_and_fit(rows, end=END, fh=24, config=DEFAULT, threads=1, origins=5)
@@ -74,7 +74,7 @@ def _peak() -> float:
 
 
 def peer(python: Path, series: int, days: int) -> dict[str, Any]:
-    """Return what the peer's fit and forecast cost."""
+    """Return the CPU seconds of the peer's fit and forecast."""
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder, "history.parquet"), Path(folder, "forecasts.parquet")
         history(series, days).select(

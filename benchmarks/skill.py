@@ -1,4 +1,4 @@
-"""Skill of the forecaster on real data, over rolling origins, scored by a referee that is not ours.
+"""Skill of the forecaster on real data over rolling origins, scored by a script that is not ours.
 
     .energy/venvs/dev/bin/python benchmarks/skill.py --data ConsumptionDE35Hour.parquet --referee score_forecasts.py
     .energy/venvs/dev/bin/python benchmarks/skill.py --data hourly_demand_2020_2023.parquet --year 2023 --name eia \
@@ -97,13 +97,13 @@ def cutoffs(first: str, count: int, year: int | None) -> list[datetime]:
 
 
 class Stopwatch:
-    """Sums up seconds of CPU and wall time by name."""
+    """Sums of CPU and wall seconds by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def timed(self, name: str, work: Callable[[], Any]) -> Any:
-        """Return what ``work`` returns, and remember what it cost."""
+        """Return what ``work`` returns, and add its cost to ``seconds``."""
         cpu, wall = time.process_time(), time.perf_counter()
         result = work()
         for clock, spent in (("cpu", time.process_time() - cpu), ("wall", time.perf_counter() - wall)):
@@ -128,7 +128,7 @@ def run_origin(
 
 
 def late_naive(history: pl.DataFrame, end: datetime, gap: int, season: int) -> pl.DataFrame:
-    """Return the seasonal naive forecast from ``gap`` hours after the observations: their last season, over again."""
+    """Return the seasonal naive forecast from ``gap`` hours after the observations on: their last season, repeated."""
     if gap == 0:
         return load_forecaster.seasonal_naive(history, end=end, fh=HOURS, season=season)
     hours = [end + timedelta(hours=gap + hour) for hour in range(HOURS)]

@@ -1,4 +1,4 @@
-"""Where a forecast is good and where not: by lead hour, weekday, series and peaks, and how sure the difference is.
+"""Errors by lead hour, weekday, series and peaks, and bootstrap intervals of differences between methods.
 
 Rows in the referee's long form: truth (unique_id, ds, y), forecasts (unique_id, cutoff, ds, yhat, quantiles). Errors
 are compared with the seasonal naive forecast of 24 hours on the same rows.

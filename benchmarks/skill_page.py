@@ -1,4 +1,4 @@
-"""The page of skill figures for people: tables and pictures from ``benchmarks/results/skill-*.json``."""
+"""The page of skill figures: tables and charts from ``benchmarks/results/skill-*.json``."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Cost of the feature store by size: each operation in a process of its own, beside a floor measured in the same run.
+"""Cost of the feature store by size: each operation in its own process, compared with a lower bound measured in the same run.
 
     .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes small medium large
     .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes --hourly-runs 3000
@@ -69,12 +69,12 @@ def whole(days: int) -> Window:
 
 
 def newest(days: int) -> Window:
-    """Return the newest 30 days of it."""
+    """Return the newest 30 days of the history."""
     return Window(START + timedelta(days=max(days - 30, 0)), whole(days).end)
 
 
 def operations(root: Path, series: int, days: int) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]:
-    """Return by name, in the order to run them: what is made beforehand, and what is timed of it."""
+    """Return the operations by name, in the order to run them: the untimed preparation, and the part that is timed."""
     store, known_at = FeatureStore(Settings(root_dir=root / "root")), whole(days).end
     floor = root / "floor.parquet"
     next_hour = Window(whole(days).end, whole(days).end + HOUR)
@@ -139,7 +139,7 @@ FLOORS = {
 
 
 def measure(root: Path, series: int, days: int, name: str) -> dict[str, Any]:
-    """Run one operation here and now; return its cost."""
+    """Run one operation in this process; return its cost."""
     prepare, work = operations(root, series, days)[name]
     FeatureStore(Settings(root_dir=root / "root")).feature_group_versions()  # Libraries load when first used.
     given = prepare()
@@ -176,7 +176,7 @@ def run_size(root: Path, size: str) -> dict[str, Any]:
 
 
 class Hours:
-    """Hourly runs of 76 series and 30 days, one after the other, on a store of their own.
+    """Hourly runs of 76 series and 30 days, one after the other, on one store.
 
     A run ingests its window, in which one value in a thousand is restated, and makes a training dataset of it.
     """
@@ -207,7 +207,7 @@ class Hours:
 
 
 def run_hours(root: Path, runs: int) -> dict[str, Any]:
-    """Return the cost of the last of many hourly runs beside that of the first ones, with maintenance every 24 hours.
+    """Return the cost of the last of many hourly runs and of the tenth, with maintenance every 24 hours.
 
     The store as it was after 10 runs is put aside, and at the end both go on for a day, in turns, so that whatever
     else the machine does meets both. Before each maintenance the tables' logs are dated back by a day: they are kept

@@ -1,4 +1,4 @@
-"""What the hyperparameter search gains on origins that it did not see.
+"""Gain of the hyperparameter search on origins that it did not use.
 
     .energy/venvs/dev/bin/python benchmarks/tuning.py --data ConsumptionDE35Hour.parquet --ends 2023-01-15T16
     .energy/venvs/dev/bin/python benchmarks/tuning.py --data hourly_demand_2020_2023.parquet --name eia \
@@ -40,7 +40,7 @@ HOURS = 24
 
 
 def search(history: pl.DataFrame, window: Window, trials: int, threads: int) -> tuple[ForecasterConfig, dict[str, Any]]:
-    """Return what the search of the training pipeline finds, and what it took."""
+    """Return the configuration that the training pipeline's search finds, and the search's cost."""
     ends = folds(window)
 
     def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
@@ -84,7 +84,7 @@ def figures(rows: pl.DataFrame) -> dict[str, float]:
 
 
 def run_end(observations: pl.DataFrame, end: datetime, args: argparse.Namespace) -> dict[str, Any]:
-    """Return what was found at one end, and how it did afterwards."""
+    """Return the configuration found for a window that ends at ``end``, and its scores on later origins."""
     [first] = observations.select(pl.col("datetime_utc").min()).to_series()
     window = Window(max(end - timedelta(days=args.days), first), end)
     known = observations.filter(pl.col("datetime_utc").is_between(window.start, end, "left"))

@@ -1,4 +1,4 @@
-"""How well the shape checks find real faults: EIA-930 demand as published, against the published flags.
+"""How well the shape rules find real faults: EIA-930 demand as published, compared with its published flags.
 
     .energy/venvs/dev/bin/python benchmarks/validation.py --data hourly_demand_2020_2023.parquet
 
@@ -91,7 +91,7 @@ def judged(rows: pl.DataFrame, each: list[Window], *, least_age: timedelta, span
 
 
 def _negative(table: pl.DataFrame) -> pl.DataFrame:
-    """Return what the range check finds."""
+    """Return the rows that the range rule finds."""
     wrong = table.filter(pl.col("energy_consumption") < 0)
     return wrong.with_columns(reason=pl.lit("negative")).select(shape.FLAGS.names())
 
@@ -135,7 +135,7 @@ def precision_recall(hours: pl.DataFrame, found: pl.Expr, true: pl.Expr) -> dict
 
 
 def judge_shifts(rows: pl.DataFrame, start: datetime, end: datetime) -> dict[str, Any]:
-    """Return how many injected shifts are found within a day of where they are, by factor, and the false alarms."""
+    """Return, by factor, how many injected shifts are found within a day, and the false alarms."""
     result: dict[str, Any] = {}
     each = list(windows(start + timedelta(days=DAYS), end, step=timedelta(days=15), least_age=timedelta(0)))
     for factor in (1.0, 0.5, 0.7, 1.4, 2.0, 1000.0):

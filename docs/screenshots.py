@@ -1,4 +1,4 @@
-"""Take the dashboard's pictures in ``docs/images`` again, from a dashboard that is running: ``make screenshots``."""
+"""Take the screenshots in ``docs/images`` from a running dashboard: ``make screenshots``."""
 
 import argparse
 import os
@@ -37,7 +37,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
 
 
 def opened(page: Page, address: str) -> Page:
-    """Return a page when all of it is drawn."""
+    """Open an address; return the page when it is drawn completely."""
     page.goto(address)
     page.wait_for_selector(DRAWN, timeout=60_000)
     page.wait_for_selector("h1", timeout=60_000)

@@ -1,1 +1,1 @@
-"""Tests of what crosses distributions: the stack, the DAG, the wheels, the private index, the architecture."""
+"""Tests that cross distributions: the stack, the DAG, the wheels, the private index, the architecture."""

@@ -1,4 +1,4 @@
-"""The stack that the tests share: fresh, with ports of its own, brought up by the README's command."""
+"""The stack that the tests share: fresh, with its own ports, started by the README's command."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.stack import REPOSITORY, Stack, free_port
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without a browser, skip the tests that need one; continuous integration demands it."""
+    """Without a browser, skip the tests that need one; in continuous integration, fail."""
     if item.get_closest_marker("browser") and chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail(MISSING, pytrace=False)
@@ -55,7 +55,7 @@ def started() -> Iterator[Started]:
 
 
 def command_lines(stack: Stack) -> list[str]:
-    """What still runs of a stack."""
+    """Command lines of the stack's processes that still run."""
     return [" ".join(process.cmdline()) for process in stack.processes()]
 
 

@@ -1,4 +1,4 @@
-"""The dashboard as a person meets it: a store that the pipelines filled, both servers on it, and a real Chromium."""
+"""Helpers of the dashboard's tests: a store that the pipelines filled, API and dashboard on it, and Chromium."""
 
 import fcntl
 import os
@@ -32,7 +32,7 @@ WIDTHS = {"wide": (1400, 900), "narrow": (400, 860)}
 
 
 def fill(settings: Settings) -> None:
-    """Run the pipelines on the demonstration at each of REFERENCES, as the DAG does."""
+    """Run the pipelines on the demo source at each of REFERENCES, as the DAG does."""
     from batch_prediction_pipeline import batch, monitoring
     from feature_pipeline import feature_view, pipeline
     from training_pipeline import train
@@ -63,7 +63,7 @@ def filled_once(folder: Path, tracking_template: Path) -> Settings:
 
 
 def dag_runs() -> list[dict[str, Any]]:
-    """Runs as Airflow has them, of REFERENCES: the first failed at its second task, the second went well."""
+    """Airflow's records of the runs at REFERENCES: the first failed at its second task, the second succeeded."""
     found = []
     for reference, state in zip(REFERENCES, ("failed", "success"), strict=True):
         begun = [f"{reference + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}" for seconds in (2, 12, 95)]
@@ -80,7 +80,7 @@ def dag_runs() -> list[dict[str, Any]]:
 
 @dataclass
 class Api:
-    """A running API, and what it was asked for."""
+    """A running API, and the requests that it got."""
 
     url: str
     asked: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Api:
 
 @contextmanager
 def serving_api(settings: Settings, port: int | None = None) -> Iterator[Api]:
-    """Serve the API in a thread, and note what is asked."""
+    """Serve the API in a thread, and record its requests."""
     port = port or free_port()
     api = Api(f"http://127.0.0.1:{port}")
     app: Any = create_app(settings, clock=lambda: NOW)
@@ -135,7 +135,7 @@ def serving_dashboard(api_url: str, folder: Path) -> Iterator[str]:
 
 
 def answers(address: str) -> bool:
-    """Tell whether there is a good answer."""
+    """Whether the address gives a successful answer."""
     try:
         return httpx.get(address, trust_env=False, timeout=PATIENCE_S).is_success
     except httpx.HTTPError:
@@ -143,7 +143,7 @@ def answers(address: str) -> bool:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Return when something is so."""
+    """Return when the condition is true."""
     while not true():
         sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""The whole way, source to monitoring, in one root folder; as a program, prints digests of all that came out.
+"""All pipelines, from source to monitoring, in one root folder; as a program, prints digests of all results.
 
 ``python -m tests.local_time FOLDER`` runs two days around the end of summer time.
 """
@@ -93,7 +93,7 @@ def run(settings: Settings, reference: datetime, *, days: int = DAYS) -> dict[st
 
 
 def digests(settings: Settings, references: list[datetime]) -> dict[str, Any]:
-    """Return what must be the same wherever the machine thinks it is."""
+    """Return digests of what must not depend on the machine's time zone."""
     results = [run(settings, reference) for reference in references]
     archive, store = ForecastArchive(settings), FeatureStore(settings)
     window = Window.before(references[-1], days_delay=DELAY, days_export=DAYS)
@@ -114,7 +114,7 @@ def digests(settings: Settings, references: list[datetime]) -> dict[str, Any]:
 
 
 def _portable(value: Any, settings: Settings) -> Any:
-    """Leave out what names the folder or a run's random number."""
+    """Remove folder names and random run numbers."""
     if isinstance(value, dict):
         return {key: _portable(item, settings) for key, item in value.items() if key not in {"run_id", "meta"}}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A real stack of the tests' own: its root folder, ports, programs, and calls."""
+"""A real stack for the tests: its root folder, ports, programs and calls."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a user would have exported to work with this stack."""
+        """The environment variables with which a user works with this stack."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)},
             "ML_PIPELINE_ENV_FILE": os.devnull,

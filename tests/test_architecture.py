@@ -1,4 +1,4 @@
-"""Promises about the code as a whole."""
+"""Rules for the code as a whole."""
 
 import ast
 import re

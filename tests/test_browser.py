@@ -1,4 +1,4 @@
-"""A machine without a browser."""
+"""The tests on a machine without a browser."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The DAG files: what users and operators rely on, read off the files by Airflow itself."""
+"""The DAG files, loaded by Airflow: what users and operators rely on."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, on what the real pipelines and the real API gave it."""
+"""The dashboard in a real browser, with data from the real pipelines and the real API."""
 
 import csv
 import re
@@ -73,13 +73,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page 1400 pixels wide in its own session; nothing may be asked of a stranger."""
+    """A page 1400 pixels wide in its own session; requests to other hosts fail the test."""
     with Opened(browser, "wide") as fresh:
         yield fresh
 
 
 class Opened:
-    """A page of a given width; at its end nothing went wrong in the browser and nothing was asked of a stranger."""
+    """A page of a given width; at its end the browser had no error and sent no request to other hosts."""
 
     def __init__(self, browser: Browser, width: str, theme: str = "light") -> None:
         across, down = WIDTHS[width]
@@ -131,7 +131,7 @@ def settled_at(page: Page, address: str) -> Page:
 
 
 def go_to(page: Page, title: str) -> None:
-    """Click a page's name in the list, which a narrow screen shows on demand."""
+    """Click a page's name in the list; on a narrow screen, open the list first."""
     link = page.get_by_test_id("stSidebarNavLink").filter(has_text=title)
     if not link.is_visible() or link.bounding_box()["x"] < 0:  # type: ignore[index]
         page.get_by_test_id("stExpandSidebarButton").click()
@@ -141,7 +141,7 @@ def go_to(page: Page, title: str) -> None:
 
 
 def choose(page: Page, label: str, text: str, option: str) -> None:
-    """Type into a choice and take what it offers."""
+    """Type into a select box and take its first match."""
     box = page.get_by_role("combobox", name=re.compile(label))
     box.click()
     box.fill(text)

@@ -1,4 +1,4 @@
-"""What the site's own checks find; the build itself is part of `make check`."""
+"""The checks of the documentation site; the build itself is part of `make check`."""
 
 import importlib
 import importlib.util

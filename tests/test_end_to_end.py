@@ -1,4 +1,4 @@
-"""The main job under a real Airflow: two commands, idempotence, backfills, kills, users' DAGs, bad input."""
+"""The pipeline under a real Airflow: the two commands, idempotence, backfills, kills, users' DAGs, bad input."""
 
 import json
 import os
@@ -221,7 +221,7 @@ def test_maintenance_runs_beside_the_pipeline_and_leaves_every_forecast_as_it_wa
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes the messages that are sent to it."""
+    """A server that keeps the messages that it gets."""
 
     messages: ClassVar[list[dict[str, Any]]] = []
 

@@ -1,4 +1,4 @@
-"""The command ``energy`` as `make run` leaves it: on the stack's data, with the deployed wheels."""
+"""The command ``energy`` after `make run`: on the stack's data, with the deployed wheels."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Grafana shows gauges that there are."""
+"""The files for Prometheus and Grafana use gauges that the API has."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The private index: closed to strangers, immutable, and the only place that our names are installed from."""
+"""The private index: needs a password, never changes a version, and is the only source of our package names."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def install(stack: Stack, environment: Path, *requirements: str, **variables: st
 
 @pytest.fixture(scope="module")
 def hostile_index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A second index with feature-pipeline in a higher version and in ours, both of which betray themselves."""
+    """A second index with feature-pipeline in a higher version and in ours; both reveal themselves when installed."""
     folder = tmp_path_factory.mktemp("hostile")
     for version in ("9.9.9", stack.version):
         project = folder / version
@@ -50,7 +50,7 @@ def hostile_index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def no_cache() -> dict[str, str]:
-    """What was installed before must not answer in place of an index."""
+    """Without uv's cache: an earlier installation must not replace an index."""
     return {"UV_NO_CACHE": "1"}
 
 

@@ -1,4 +1,4 @@
-"""From a forecast back to its source, and the same forecast made again: three hours lived through out of order."""
+"""Tracing a forecast to its source, and computing it again, after three hours that ran out of order."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ ARCHIVE = "ConsumptionDE35Hour.parquet"
 
 
 def published(folder: Path, reference: datetime) -> str:
-    """What the source says at a reference time, as a file: a few hours are missing yet, some are restated later."""
+    """The source's values at a reference time, as a file: a few hours are unpublished, some are restated later."""
     window = Window.before(reference, days_delay=1, days_export=DAYS)
     frame = demo.observations(window.start, window.end, known_at=reference).filter(pl.col("consumer_type").is_in(KINDS))
     # One hour of every series is restated with each reference time.
@@ -77,7 +77,7 @@ def live(settings: Settings, reference: datetime, url: str, dag_run_id: str) -> 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, tracking_template: Path) -> Settings:
-    """A system in which the second hour was run first, then the first, then the third; the second again at last."""
+    """A system in which the second hour ran first, then the first, the third, and the second again."""
     root = tmp_path_factory.mktemp("lived")
     (root / "root").mkdir()
     settings = Settings(root_dir=root / "root", threads=2)

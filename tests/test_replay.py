@@ -1,4 +1,4 @@
-"""A backtest and live runs are one path: the same rows, to the last bit."""
+"""A backtest gives the same rows as live runs, to the last bit."""
 
 import importlib.util
 import sys

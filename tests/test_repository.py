@@ -1,4 +1,4 @@
-"""The files that say how to work on the project agree with what they speak of."""
+"""The files about working on the project agree with the project."""
 
 import re
 import subprocess

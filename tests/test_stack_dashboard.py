@@ -1,4 +1,4 @@
-"""The dashboard and the API as `make run` leaves them: they show the numbers of the DAG's run."""
+"""The dashboard and the API after `make run` show the numbers of the DAG's run."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Days of 23 and 25 hours, leap day, year's end, and machines in other zones: nothing lost, doubled or shifted."""
+"""Days of 23 and 25 hours, leap day, end of year, and machines in other time zones: no hour is lost or shifted."""
 
 import os
 import shutil

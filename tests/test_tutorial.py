@@ -1,4 +1,4 @@
-"""The tutorial's commands, run as they stand on the page, in their order, in a checkout with nothing installed."""
+"""The tutorial's commands, run in their order as the page has them, in a checkout with nothing installed."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def commands() -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """A checkout by links; only the installer is there already, for fetching it needs a network."""
+    """A checkout made of links; only the installer is present, because downloading it needs a network."""
     for entry in REPOSITORY.iterdir():
         if entry.name not in {".energy", ".git", ".env"}:
             (folder / entry.name).symlink_to(entry)

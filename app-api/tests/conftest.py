@@ -37,7 +37,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Filled:
-    """A system, and what was put into it."""
+    """A system with the rows that were stored in it."""
 
     settings: Settings
 
@@ -104,7 +104,7 @@ class Filled:
 
 
 def predictions(history: pl.DataFrame, first: datetime, *, shift: float) -> pl.DataFrame:
-    """The naive forecast of 24 hours, with quantiles around it."""
+    """The seasonal naive forecast (24 hours) with quantiles around it."""
     last = history.filter(pl.col("datetime_utc") >= first - DAY).with_columns(pl.col("datetime_utc") + DAY)
     spread = {name: pl.col("energy_consumption") * (0.5 + share) for name, share in QUANTILES.items()}
     shifted = last.with_columns(pl.col("energy_consumption") + shift)
@@ -113,13 +113,13 @@ def predictions(history: pl.DataFrame, first: datetime, *, shift: float) -> pl.D
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory, tracking_template: Path) -> Filled:
-    """A system with four daily runs; nobody changes it."""
+    """A system with four daily runs, shared by tests; do not change it."""
     return fill(tmp_path_factory.mktemp("filled"), tracking_template)
 
 
 @pytest.fixture
 def own(filled: Filled, tmp_path: Path) -> Filled:
-    """A copy of the system, to be changed."""
+    """A copy of the system that a test may change."""
     shutil.copytree(filled.settings.root, tmp_path / "root")
     root = tmp_path / "root"
     return Filled(settings_of(root))
@@ -243,7 +243,7 @@ def connect() -> Any:
 
 @pytest.fixture
 def serve() -> Any:
-    """A function that serves settings, with changes to them; the tables have been looked at once."""
+    """A function that serves the system of given settings; the API has read the tables once."""
 
     @contextmanager
     def serve(settings: Settings, **changes: Any) -> Iterator[httpx.Client]:
@@ -257,7 +257,7 @@ def serve() -> Any:
 
 @pytest.fixture(scope="session")
 def app(filled: Filled) -> FastAPI:
-    """The application over the system that nobody changes."""
+    """The application on the shared system."""
     made = create_app(filled.settings, clock=lambda: NOW)
     made.state.served.refresh()
     return made

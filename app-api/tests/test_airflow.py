@@ -1,4 +1,4 @@
-"""What Airflow knows of the runs, asked of a small fake of it; a test of the whole stack asks the real one."""
+"""Runs read from Airflow: here from a small fake, in a test of the whole stack from the real one."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What every answer promises: caching, errors, forms, freshness, keys, and that nothing asked for reaches a path."""
+"""Common behaviour of all answers: caching, errors, formats, freshness, keys, and no request that reaches a file path."""
 
 import hashlib
 import io

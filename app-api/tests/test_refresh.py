@@ -1,4 +1,4 @@
-"""The server keeps serving, and says so, whatever happens when it looks for new data."""
+"""The server keeps serving after any error while it checks for new data, and readiness reports the error."""
 
 import asyncio
 import logging

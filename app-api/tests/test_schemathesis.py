@@ -1,4 +1,4 @@
-"""Schemathesis asks for all that the schema allows, and for what it does not, and finds nothing."""
+"""Schemathesis sends requests that the schema allows and forbids, and finds no wrong answer."""
 
 import os
 import subprocess

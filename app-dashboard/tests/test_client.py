@@ -1,4 +1,4 @@
-"""The API as the pages see it."""
+"""The dashboard's client of the API."""
 
 import io
 import json
@@ -20,7 +20,7 @@ class Clock:
 
 
 class Server:
-    """An API with one answer, that knows its ETag."""
+    """A server with one answer and its ETag."""
 
     def __init__(self) -> None:
         self.content, self.etag = {"value": 1}, '"a"'

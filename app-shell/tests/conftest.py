@@ -1,4 +1,4 @@
-"""The command as people call it, and a system in which it has run once, on three series."""
+"""The command `energy`, and a system in which it has run once on three series."""
 
 import shutil
 import sqlite3
@@ -23,7 +23,7 @@ REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Energy:
-    """The command in this process, with settings and a moment of its own."""
+    """The command run in this process, with its own settings and time."""
 
     variables: Mapping[str, str]
 
@@ -52,7 +52,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory, tracking_template: Path, source: str) -> tuple[Energy, str]:
-    """A system after one `energy run`, and what that printed; not to be changed."""
+    """A shared system after one `energy run`, and its output; do not change it."""
     root = tmp_path_factory.mktemp("root")
     database = shutil.copy(tracking_template, root / "mlflow.db")
     with sqlite3.connect(database) as connection:
@@ -78,5 +78,5 @@ def energy_copy(energy: Energy, tmp_path: Path) -> Energy:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Energy:
-    """The command on a root folder in which there is nothing."""
+    """The command on an empty root folder."""
     return Energy({"ML_PIPELINE_ROOT_DIR": str(tmp_path / "root")})

@@ -1,4 +1,4 @@
-"""`energy forecast`: what the archive has of a series, as JSON, as a table, as a plot."""
+"""`energy forecast`: a series' archived forecasts as JSON, table and plot."""
 
 import io
 import json

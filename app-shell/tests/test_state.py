@@ -1,4 +1,4 @@
-"""`energy status`, `energy doctor`, `energy lineage`: what they find, in a healthy system and in one that is not."""
+"""`energy status`, `energy doctor`, `energy lineage` in a healthy and in a broken system."""
 
 import json
 import shutil

@@ -185,7 +185,7 @@ WRITES = ("write_run", "write_explanations", "write")
 
 
 class Killed(BaseException):
-    """Stands for a kill: nothing of ours catches it."""
+    """Stands for a kill: our code does not catch it."""
 
 
 def _everything(system: Any) -> tuple[pl.DataFrame, ...]:

@@ -1,4 +1,4 @@
-"""What is wrong with what is there: values, thresholds and levels of each kind of alarm."""
+"""Alarm checks of monitoring: value, thresholds and level of each kind."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ SERIES = ("111", "121", "215", "999")
 
 
 def observations(days: int, factor: dict[str, float] | None = None, *, seed: int = 0) -> pl.DataFrame:
-    """Days before END with noise; in the newest week, series times a factor."""
+    """Noisy observations of the days before END; in the newest week, some series are multiplied by a factor."""
     chance = np.random.default_rng(seed)
     rows = []
     for day in range(days, 0, -1):
@@ -31,7 +31,7 @@ def observations(days: int, factor: dict[str, float] | None = None, *, seed: int
 
 
 def scored(*, error: float = 1.0, naive: float = 2.0, hours: int = 24 * 7, lean: float = 0.0) -> pl.DataFrame:
-    """Forecasts beside what came, with errors of both signs or leaning to one side."""
+    """Forecasts with actual values; the errors are unbiased or, with ``lean``, biased."""
     keys = [("DK1", kind, END - hour * HOUR) for kind in SERIES for hour in range(1, hours + 1)]
     frame = pl.DataFrame(
         keys, schema={"area": pl.String, "consumer_type": pl.String, "datetime_utc": UTC_HOUR}, orient="row"

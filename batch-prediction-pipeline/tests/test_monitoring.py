@@ -33,7 +33,7 @@ def predicted(system: Any, register: Any) -> list[datetime]:
 
 
 def _slowly(system: Any, reference: datetime) -> dict[str, Any]:
-    """Score row by row, from the demo itself."""
+    """The oracle: score row by row, with values taken from the demo source."""
     archived = ForecastArchive(system.settings).read(feature_view_version=1)
     known = demo.observations(REFERENCE - timedelta(days=10), reference - timedelta(days=1), known_at=reference)
     truth = {row[:3]: row[3] for row in known.iter_rows()}

@@ -1,4 +1,4 @@
-"""The watch: absence is an alarm too, told once, and cleared when what was missing is there."""
+"""The watch: missing runs and data raise an alarm once, which clears when they arrive."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Forecasts of the peers, in the form that the referee reads.
+"""Forecasts of other forecasters (peers), in the format that the referee reads.
 
     python forecast.py PEER --history HISTORY.parquet --cutoffs 2023-01-15T15:00 … [--days 30] --out FORECASTS.parquet
 

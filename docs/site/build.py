@@ -48,7 +48,7 @@ def _bring_in(folder: Path, path: str, name: str) -> None:
 
 
 def configuration() -> str:
-    """Return the site's configuration, with the pages that it does not name added to the topics."""
+    """Return the site's configuration; pages that it does not name are added to the topics."""
     text = (SITE / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [page.name for page in sorted((REPOSITORY / "docs").glob("*.md"))]
     added = "".join(f"      - {name}\n" for name in pages if not re.search(rf" {re.escape(name)}$", text, re.MULTILINE))
@@ -56,7 +56,7 @@ def configuration() -> str:
 
 
 def settings_page() -> str:
-    """Return the page of all settings: those of the wheels by their model, those of the stack by ``.env.default``."""
+    """Return the page of all settings: of the wheels from ``Settings``, of the stack from ``.env.default``."""
     fields = Settings.model_fields.items()
     ours = [(f"ML_PIPELINE_{name.upper()}", field.default, field.description) for name, field in fields]
     tables: dict[str, list[tuple[str, Any, str | None]]] = {"OF_THE_WHEELS": ours, "OF_THE_STACK": [*_of_stack()]}
@@ -72,7 +72,7 @@ def _default(value: Any) -> str:
 
 
 def _of_stack() -> Iterator[tuple[str, str, str]]:
-    """Name, default and meaning of what ``.env.default`` has and the model has not; a comment is about what follows."""
+    """Name, default and meaning of each setting in ``.env.default`` that ``Settings`` lacks; a comment describes the lines below it."""
     known = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
     text = (REPOSITORY / ".env.default").read_text(encoding="utf-8")
     for block in re.findall(r"((?:^# .*\n)+)((?:^#?ML_PIPELINE_\w+=.*\n?)+)", text, re.MULTILINE):
@@ -83,7 +83,7 @@ def _of_stack() -> Iterator[tuple[str, str, str]]:
 
 
 def commands_page() -> str:
-    """Return the page of the command ``energy``, as its help says it, behind what all commands share."""
+    """Return the page of the command ``energy``: what all commands share, then each command's help."""
     command = [sys.executable, "-m", "typer", "app_shell.commands", "utils", "docs", "--name", "energy"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     shared = (SITE / "commands.md").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def decisions_page() -> str:
 
 
 class _Page(HTMLParser):
-    """What a page loads, and where it leads."""
+    """The resources that a page loads, and its links."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class _Page(HTMLParser):
 
 
 def faults(site: Path) -> list[str]:
-    """Return what a built site loads from elsewhere, and where its links lead nowhere."""
+    """Return the resources that a built site loads from other hosts, and its broken links."""
     pages = {}
     for path in site.rglob("*.html"):
         pages[path] = _Page()

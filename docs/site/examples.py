@@ -1,4 +1,4 @@
-"""What mkdocstrings lacks for our docstrings: an example that stands in the text is code."""
+"""An extension for mkdocstrings: examples in the text of a docstring become code blocks."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""A day of invented consumption in the API's columns, written as each test needs it."""
+"""A day of invented consumption in the API's columns, written in the format that a test needs."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The report of what changed between two reference times."""
+"""The report of values that changed between two reference times."""
 
 import json
 from datetime import UTC, datetime, timedelta

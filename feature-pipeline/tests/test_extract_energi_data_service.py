@@ -1,4 +1,4 @@
-"""The HTTP client against a server on loopback that behaves as the API does, well and badly."""
+"""The HTTP client with a server on loopback that behaves like the API, with and without faults."""
 
 import logging
 import subprocess
@@ -38,7 +38,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def read(api: EnergiDataService, settings: Settings, window: Window, waits: list[float]) -> Read:
-    """Extract the window from the fake; by default at no pace, with three attempts."""
+    """Extract the window from the fake; by default without a rate limit and with three attempts."""
 
     def extract_it(span: Window = window, *, settings: Settings = settings, **changes: Any) -> Extraction:
         patience = Patience(**{"attempts": 3, "base_wait": 0.01, "timeout": 600.0, "sleep": waits.append, **changes})
@@ -246,7 +246,7 @@ def test_a_value_that_is_null_stays_null(api: EnergiDataService, read: Read) -> 
 
 
 def first_answer_again() -> Fault:
-    """As a server that ignores the offset: it answers what it answered to the first request."""
+    """A server that ignores the offset: it repeats its answer to the first request."""
     sent: list[faults.Reply] = []
 
     def repeated(reply: faults.Reply) -> faults.Reply:

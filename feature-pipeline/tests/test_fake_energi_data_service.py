@@ -1,4 +1,4 @@
-"""The fake of Energi Data Service keeps what is known of the API's contract, asked as any client may ask."""
+"""The fake of Energi Data Service follows the known contract of the API, for requests of any client."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Long histories in chunks: what is stored is not asked for again, however the import ended."""
+"""Long histories in chunks: stored hours are not asked for again, however an import ended."""
 
 import json
 import os

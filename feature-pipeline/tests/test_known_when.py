@@ -1,4 +1,4 @@
-"""From the source to the store: what is read as of a time is what the source had published at that time."""
+"""From source to store: reading as of a time gives what the source had published at that time."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ WINDOW = Window(FIRST - timedelta(days=1), FIRST)
 
 @pytest.fixture(scope="module")
 def final() -> pl.DataFrame:
-    """A day as it is known in the end."""
+    """A day with its final values."""
     return demo.observations(WINDOW.start, WINDOW.end, known_at=datetime(2024, 1, 1, tzinfo=UTC))
 
 
@@ -51,7 +51,7 @@ def versions(final: pl.DataFrame) -> pl.DataFrame:
 
 
 def published(versions: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The plain way: of each key the newest version that is out."""
+    """The oracle: for each key, the newest version that has been published."""
     out = versions.filter(pl.col(PUBLISHED) <= now)
     key = ["area", "consumer_type", "datetime_utc"]
     newest = out.filter(pl.col(PUBLISHED) == pl.col(PUBLISHED).max().over(key))

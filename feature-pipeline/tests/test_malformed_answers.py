@@ -1,4 +1,4 @@
-"""Whatever a source answers, a run ends in a clear error or a recorded warning, and never in wrong data."""
+"""Any answer of a source leads to a clear error or a recorded warning, never to wrong data."""
 
 from datetime import timedelta
 from functools import partial

@@ -1,4 +1,4 @@
-"""A person and the quarantine: a run that was stopped, what it kept, and the same run after a release."""
+"""Quarantine: a run that validation stopped, the rows that it kept, and the same run after a release."""
 
 import json
 from collections.abc import Callable

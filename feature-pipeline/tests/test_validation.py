@@ -1,4 +1,4 @@
-"""Each expectation, broken alone: what the run says, stores and keeps; and the pages it leaves."""
+"""Each rule, violated alone: the run's warnings or error, what is stored, what is in quarantine, and the result pages."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Alarms are derived from checks: when each opens and clears, and what is told of it."""
+"""Alarms computed from checks: when each opens and clears, and which messages are sent."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ LEVELS = {"ok": 0.5, "notify": 1.1, "tune": 1.6}
 
 
 def evaluation(hour: int, level: str, *, source: str = "watch", view: int = 1, **subjects: str) -> pl.DataFrame:
-    """One kind as it stands ``hour`` hours after the start, over all and for more subjects."""
+    """One kind of check ``hour`` hours after the start, over all series and for single subjects."""
     rows = [
         (START + hour * HOUR, view, source, "skill", subject.replace("_", "/"), each, LEVELS[each], 1.0, f"{each}!")
         for subject, each in {OVERALL: level, **subjects}.items()

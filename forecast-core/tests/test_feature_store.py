@@ -1,4 +1,4 @@
-"""The feature store: what it refuses, feature views, training datasets, and what it says of a store in trouble."""
+"""The feature store: refused input, feature views, training datasets, and errors of a damaged or full store."""
 
 import os
 import subprocess

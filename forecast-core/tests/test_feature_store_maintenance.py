@@ -1,4 +1,4 @@
-"""Maintenance: few files, nothing that nobody reads, and no harm to readers, writers and training datasets."""
+"""Maintenance compacts files and deletes unreachable ones, without harm to readers, writers and training datasets."""
 
 import os
 from datetime import UTC, datetime, timedelta

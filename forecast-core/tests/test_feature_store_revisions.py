@@ -1,4 +1,4 @@
-"""Observations with revisions: the state as of every reference time is that of an oracle which keeps every ingest."""
+"""Observations with revisions: the state as of any reference time equals that of an oracle that keeps every ingest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

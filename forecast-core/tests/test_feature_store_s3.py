@@ -1,4 +1,4 @@
-"""The store on S3: the same code, and commits that cannot pass each other, by conditional put.
+"""The store on S3: the same code, with commits serialised by conditional put.
 
 The service is moto's, on loopback, in a process of its own (an upload holds the interpreter's lock).
 """

@@ -1,4 +1,4 @@
-"""What stands beside a result: digests that see every bit, code by its content, the run that made it first."""
+"""Provenance records: digests of every bit, code by its content, and the run that made a result first."""
 
 import ast
 import hashlib

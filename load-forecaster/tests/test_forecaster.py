@@ -1,4 +1,4 @@
-"""What every forecast of the forecaster keeps to."""
+"""Properties of every forecast."""
 
 import doctest
 import subprocess

@@ -1,4 +1,4 @@
-"""What drove a forecast: parts that sum to it."""
+"""Explanations: contributions that sum to the forecast."""
 
 from datetime import UTC, datetime, timedelta
 

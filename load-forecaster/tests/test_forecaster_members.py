@@ -1,4 +1,4 @@
-"""The parts that the blend is made of."""
+"""The members of the blend."""
 
 import doctest
 import os

@@ -1,4 +1,4 @@
-"""The member that learns from a year and more: near hours from what was missed everywhere, far ones from the season."""
+"""The member that learns from years: near hours from yesterday's errors of all series, distant ones from the season."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Champion and challenger: who is trained, why, and what a person can change about it."""
+"""Champion and challenger: which configuration is trained, why, and what a person can change."""
 
 import json
 from dataclasses import replace

@@ -43,7 +43,7 @@ def _about_to_register(settings: Settings) -> bool:
 
 
 def _kill_when(reached: Callable[[Settings], bool], settings: Settings, environment: dict[str, str]) -> bool:
-    """Whether training was killed there; at its very end it may be done before the kill."""
+    """Whether training was killed there; near its end it may finish before the kill."""
     # Slowed down, so that the kill is not too late on a busy machine.
     process = subprocess.Popen(
         ["nice", "-n", "19", sys.executable, "-m", "training_pipeline", "train"],
