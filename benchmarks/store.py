@@ -1,4 +1,4 @@
-"""Cost of the feature store by size: each operation in its own process, compared with a lower bound measured in the same run.
+"""Cost of the feature store by size: each operation in its own process, compared with a lower bound.
 
     .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes small medium large
     .energy/venvs/dev/bin/python benchmarks/store.py --root /var/tmp/store-benchmark --sizes --hourly-runs 3000

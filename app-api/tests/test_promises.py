@@ -1,4 +1,4 @@
-"""Common behaviour of all answers: caching, errors, formats, freshness, keys, and no request that reaches a file path."""
+"""Common behaviour of all answers: caching, errors, formats, freshness, keys; no request reaches a file path."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A DAG of the shape of ``ml_pipeline`` whose tasks do nothing, each in a cached environment: Airflow's own share of a run."""
+"""A DAG of the shape of ``ml_pipeline`` with empty tasks in cached environments: Airflow's own share of a run."""
 
 import os
 from datetime import UTC, datetime

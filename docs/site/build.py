@@ -72,7 +72,7 @@ def _default(value: Any) -> str:
 
 
 def _of_stack() -> Iterator[tuple[str, str, str]]:
-    """Name, default and meaning of each setting in ``.env.default`` that ``Settings`` lacks; a comment describes the lines below it."""
+    """Name, default and meaning of each setting in ``.env.default`` that ``Settings`` lacks: the comment above it."""
     known = {f"ML_PIPELINE_{name.upper()}" for name in Settings.model_fields}
     text = (REPOSITORY / ".env.default").read_text(encoding="utf-8")
     for block in re.findall(r"((?:^# .*\n)+)((?:^#?ML_PIPELINE_\w+=.*\n?)+)", text, re.MULTILINE):

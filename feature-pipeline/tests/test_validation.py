@@ -1,4 +1,4 @@
-"""Each rule, violated alone: the run's warnings or error, what is stored, what is in quarantine, and the result pages."""
+"""Each rule, violated alone: warnings or error, what is stored, what is in quarantine, the result pages."""
 
 import json
 import re
