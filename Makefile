@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 ROOT := $(shell . deploy/environment.sh && echo "$$root")
 ifneq (1,$(words $(ROOT))$(word 2,$(CURDIR)))
-$(error this folder and ML_PIPELINE_ROOT_DIR must be paths without spaces: uv and Airflow take lists that spaces part)
+$(error this folder and ML_PIPELINE_ROOT_DIR must be paths without spaces: uv and Airflow split these settings on spaces)
 endif
 export ML_PIPELINE_ROOT_DIR := $(ROOT)
 export NO_PROXY := $(shell . deploy/environment.sh && echo "$$NO_PROXY")
@@ -77,7 +77,7 @@ down: ## stop everything that was started
 	@if [ -x "$(DEPLOY)/bin/python" ]; then $(STACK) down; fi
 
 .PHONY: shell
-shell: $(UV) ## install the command .energy/bin/energy alone, without the stack
+shell: $(UV) ## install only the command .energy/bin/energy, without the stack
 	@UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/shell $(UV) sync --quiet --frozen --no-dev --package app-shell --python $(PYTHON)
 	@mkdir -p $(ROOT)/bin && ln -sf $(CURDIR)/deploy/energy $(ROOT)/bin/energy
 
@@ -136,17 +136,17 @@ check-locks: $(UV)
 	$(UV) lock --check --quiet --project benchmarks/peers
 
 .PHONY: hooks
-hooks: dev ## run these checks before every commit, too (pre-commit)
+hooks: dev ## run the checks before every commit (pre-commit)
 	@$(DEV) run --no-sync pre-commit install
 
 DOCS := $(DEV) run --no-sync python docs/site/build.py $(ROOT)/docs
 .PHONY: docs
-docs: dev ## build the documentation site, checked for broken links and anything loaded from elsewhere
+docs: dev ## build the documentation site; check its links and that it loads nothing from other hosts
 	@$(DOCS)
 	@echo "to read it: python3 -m http.server --directory $(ROOT)/docs/site --bind 127.0.0.1 8400"
 
 .PHONY: test
-test: dev $(DEPLOY)/.installed ## every test, the end-to-end one under a real Airflow included
+test: dev $(DEPLOY)/.installed ## run every test, including one of the whole system under a real Airflow
 	@$(MAKE) --no-print-directory test-units
 	@$(MAKE) --no-print-directory test-stack
 
@@ -159,12 +159,12 @@ test-stack:
 	$(PYTEST) -p no:randomly -m stack
 
 .PHONY: test-python
-test-python: ## run the unit tests under another interpreter, if it is here: PYTHON=3.12
+test-python: ## run the unit tests under another interpreter, if it is installed: PYTHON=3.12
 	@$(MAKE) --no-print-directory $(UV) PYTHON=python3
 	@UV=$(UV) deploy/test-python.sh $(PYTHON)
 
 .PHONY: test-pythons
-test-pythons: ## the same under each of 3.11 to 3.14 that is here
+test-pythons: ## run them under each of 3.11 to 3.14 that is installed
 	@for version in 3.11 3.12 3.13 3.14; do $(MAKE) --no-print-directory test-python PYTHON=$$version || exit 1; done
 
 .PHONY: coverage
@@ -177,13 +177,13 @@ picture: dev ## draw the README's picture from the archive: REFERENCE=2024-03-31
 	@$(DEV) run --no-sync python docs/pictures.py $(REFERENCE) docs/images/forecasts.png
 
 .PHONY: screenshots
-screenshots: dev ## take the dashboard's pictures again, and time its first paint: ARGS="--address http://127.0.0.1:8501"
+screenshots: dev ## take the dashboard's screenshots and time its first paint: ARGS="--address http://127.0.0.1:8501"
 	@$(DEV) run --no-sync python docs/screenshots.py $(ARGS)
 
 .PHONY: bench-airflow
 bench-airflow: BENCH := ML_PIPELINE_ENV_FILE=/dev/null ML_PIPELINE_ROOT_DIR=$(ROOT)/benchmark ML_PIPELINE_DAGS_DIR=$(ROOT)/benchmark/dags \
 	ML_PIPELINE_INDEX_PORT=8190 ML_PIPELINE_AIRFLOW_PORT=8180 ML_PIPELINE_API_PORT=8170 ML_PIPELINE_DASHBOARD_PORT=8171
-bench-airflow: ## time whole runs on a stack of its own: ARGS="warm", ARGS="backfill --hours 24"
+bench-airflow: ## time whole runs on a stack for the benchmark: ARGS="warm", ARGS="backfill --hours 24"
 	@rm -rf "$(ROOT)/benchmark"
 	@$(BENCH) $(MAKE) --no-print-directory setup
 	@$(BENCH) PYTHONPATH=deploy $(ROOT)/benchmark/venvs/deploy/bin/python benchmarks/airflow_runs.py $(ARGS)
@@ -211,6 +211,6 @@ version: $(UV) ## give all packages one version: make version V=1.0.1
 	@$(UV) lock --quiet
 
 .PHONY: clean
-clean: down ## remove everything that was generated
+clean: down ## remove all that was generated
 	@test ! -d "$(ROOT)" || test -f "$(ROOT)/CACHEDIR.TAG" || { echo "error: $(ROOT) is not a folder that this project made"; exit 1; }
 	rm -rf "$(ROOT)"

@@ -17,7 +17,6 @@ if it passed the test, else the default. Written with cost, commit and machine t
 import argparse
 import json
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +29,7 @@ from skill import read_observations
 
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
+from forecast_core.tracking import Trial
 from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import study
 from training_pipeline.comparison import backtest, compare
@@ -52,24 +52,23 @@ def search(history: pl.DataFrame, window: Window, trials: int, threads: int) -> 
                 report(step, fmean(measured))
         return fmean(measured), {}
 
-    with tempfile.TemporaryDirectory() as folder:
-        opened = study.open_study(Path(folder) / "journal", "tuning")
-        cpu = time.process_time()
-        study.search(opened, measure, trials=trials, timeout=14400, after_each=_tell)
-        done = study.finished(opened)
-        facts = {
-            "folds": len(ends),
-            "pruned": sum(map(study.is_pruned, done)),
-            "cpu_s": time.process_time() - cpu,
-            "default": done[0].value,
-            "best": opened.best_value,
-            "found": opened.best_params,
-        }
-        return config_at(opened.best_params), facts
+    opened = study.study_of([])
+    cpu = time.process_time()
+    study.search(opened, measure, trials=trials, timeout=14400, after_each=_tell)
+    done = study.finished(opened)
+    facts = {
+        "folds": len(ends),
+        "pruned": sum(map(study.is_pruned, done)),
+        "cpu_s": time.process_time() - cpu,
+        "default": done[0].value,
+        "best": opened.best_value,
+        "found": opened.best_params,
+    }
+    return config_at(opened.best_params), facts
 
 
-def _tell(trial: Any) -> None:
-    sys.stderr.write(f"trial {trial.number}: {trial.value:.4f}, {trial.state.name}\n")
+def _tell(trial: Trial) -> None:
+    sys.stderr.write(f"trial {trial.number}: {trial.value:.4f}{', given up' if trial.pruned else ''}\n")
 
 
 def figures(rows: pl.DataFrame) -> dict[str, float]:

@@ -147,7 +147,7 @@ def fill(root: Path, tracking_template: Path) -> Filled:
     Alarms(settings).write(checks())
     quarantine(settings)
     register(settings)
-    tracking.promote(settings, model_version=1, at=REFERENCE, reason="steadier at night")
+    tracking.promote(settings, model_version=1, reference_datetime=REFERENCE, reason="steadier at night")
     validation(system.page(REFERENCE))
     return system
 
@@ -193,6 +193,7 @@ def register(settings: Settings) -> None:
         "feature_view_version": "1",
         "training_dataset_version": "1",
         "reference_datetime": "2024-03-28 05:00",
+        "fh": "24",
         "config_source": "default",
         "config": json.dumps({"seed": 1}),
         "files": json.dumps({"model.json": "0" * 64}),
@@ -200,7 +201,7 @@ def register(settings: Settings) -> None:
         "metrics": json.dumps({"wape": 0.05, "naive_wape": 0.1}),
     }
     run_id = tracking.start_run(settings, name="train", tags=tags)
-    tracking.finish_run(settings, run_id, at=REFERENCE)
+    tracking.finish_run(settings, run_id, reference_datetime=REFERENCE)
     tracking.register_model(settings, run_id=run_id, source=f"{settings.artifacts}/{run_id}", tags=tags)
 
 

@@ -34,7 +34,7 @@ def register(system: Any, tmp_path: Path) -> Any:
         }
         run_id = tracking.start_run(system.settings, name="train", tags=tags)
         source = tracking.log_files(system.settings, run_id, folder, folder="model")
-        tracking.finish_run(system.settings, run_id, at=at)
+        tracking.finish_run(system.settings, run_id, reference_datetime=at)
         return tracking.register_model(system.settings, run_id=run_id, source=source, tags=tags)
 
     return register

@@ -15,7 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_pipeline import demo
-from feature_pipeline.history import import_history
+from feature_pipeline.history import Imported, import_history
 from feature_pipeline.testing import EnergiDataService, demo_rows, faults
 from forecast_core.contracts.errors import InvalidArgument, SourceUnavailable
 from forecast_core.contracts.settings import Settings
@@ -33,7 +33,7 @@ def api() -> Iterator[EnergiDataService]:
         yield service
 
 
-def bring(api: EnergiDataService, settings: Settings, **changes: Any) -> dict[str, Any]:
+def bring(api: EnergiDataService, settings: Settings, **changes: Any) -> Imported:
     arguments = {"start_datetime": START, "end_datetime": END, "reference_datetime": REFERENCE, "chunk_days": 1}
     return import_history(api.url(DATASET), **{**arguments, **changes}, settings=settings)
 

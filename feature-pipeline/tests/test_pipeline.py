@@ -57,7 +57,7 @@ def test_a_run_stores_every_row_and_returns_plain_json(
         "missing_hours": 0,
         "warnings": [],
     }
-    assert {name: result[name] for name in expected} == expected
+    assert {name: value for name, value in result.items() if name in expected} == expected
     validation = json.loads(Path(result["validation_result"]).read_text())
     assert validation["success"] is True
     assert stored(settings, window)["energy_consumption"].sum() == rows["TotalCon"].sum()
@@ -159,41 +159,41 @@ def test_a_window_outside_the_data_is_refused_and_says_which_the_data_have(
 ALTERATIONS: dict[str, tuple[pl.Expr, str]] = {
     "area": (
         pl.when(FIRST).then(pl.lit("DK")).otherwise("PriceArea").alias("PriceArea"),
-        r"area is one of DK1, DK2: not so in 1 rows \(DK/111 at 2023-01-20 15:00 = 500.0\)",
+        r"area must be one of DK1, DK2; not so in 1 row \(DK/111 at 2023-01-20 15:00 = 500.0\)",
     ),
     "consumer type": (
         pl.when(FIRST).then(pl.lit("777")).otherwise("ConsumerType_DE35").alias("ConsumerType_DE35"),
-        r"consumer_type is one of 111, .* 999: not so in 1 rows \(DK1/777 at 2023-01-20 15:00",
+        r"consumer_type must be one of 111, .* 999; not so in 1 row \(DK1/777 at 2023-01-20 15:00",
     ),
     "off the hour": (
         pl.when(FIRST).then(pl.lit("2023-01-20T14:30:00")).otherwise("HourUTC").alias("HourUTC"),
-        r"datetime_utc is a full hour: not so in 1 rows \(DK1/111 at 2023-01-20 14:30",
+        r"datetime_utc must be a full hour; not so in 1 row \(DK1/111 at 2023-01-20 14:30",
     ),
     "no hour": (
         pl.when(FIRST).then(None).otherwise("HourUTC").alias("HourUTC"),
-        r"datetime_utc is not missing: not so in 1 rows \(DK1/111 at no time = 500.0",
+        r"datetime_utc must not be missing; not so in 1 row \(DK1/111 at no time = 500.0",
     ),
     "no value": (
         pl.when(FIRST).then(None).otherwise("TotalCon").alias("TotalCon"),
-        r"energy_consumption is not missing: not so in 1 rows \(DK1/111 at 2023-01-20 15:00",
+        r"energy_consumption must not be missing; not so in 1 row \(DK1/111 at 2023-01-20 15:00",
     ),
     "no area": (
         pl.when(FIRST).then(pl.lit("")).otherwise("PriceArea").alias("PriceArea"),
-        r"area is not missing: not so in 1 rows",
+        r"area must not be missing; not so in 1 row",
     ),
     "negative": (
         pl.when(FIRST).then(-1).otherwise("TotalCon").alias("TotalCon"),
-        r"energy_consumption is between 0 and 10,000,000 kWh: not so in 1 rows \(DK1/111 at 2023-01-20 15:00 = -1.0\)",
+        r"energy_consumption must be between 0 and 10,000,000 kWh; not so in 1 row \(DK1/111 at .* = -1.0\)",
     ),
     "too much": (
         pl.when(FIRST).then(10**8).otherwise("TotalCon").alias("TotalCon"),
-        r"energy_consumption is between 0 and 10,000,000 kWh: not so",
+        r"energy_consumption must be between 0 and 10,000,000 kWh; not so",
     ),
 }
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
-def test_a_broken_promise_stops_the_load_and_names_the_rows(
+def test_a_failed_rule_stops_the_load_and_names_the_rows(
     name: str, rows: pl.DataFrame, archive: Archive, settings: Settings
 ) -> None:
     alteration, message = ALTERATIONS[name]
@@ -209,9 +209,7 @@ def test_two_values_for_one_key_stop_the_load_and_both_are_named(
     rows: pl.DataFrame, archive: Archive, settings: Settings
 ) -> None:
     twice = pl.concat([rows, rows.head(1).with_columns(pl.lit(9, pl.Int64).alias("TotalCon"))])
-    message = (
-        r"one value only: not so in 2 rows \(DK1/111 at 2023-01-20 15:00 = 9.0, DK1/111 at 2023-01-20 15:00 = 500.0"
-    )
+    message = r"must have one value; not so in 2 rows \(DK1/111 at 2023-01-20 15:00 = 9.0, DK1/111 at .* = 500.0"
     with pytest.raises(ValidationError, match=message):
         pipeline.run(REFERENCE, 15, 1, archive(twice), settings=settings)
     assert not (Path(settings.store) / "observations").exists()
@@ -249,5 +247,5 @@ def test_a_source_that_cannot_be_leaves_nothing_behind(settings: Settings) -> No
 
 def test_a_root_that_cannot_be_written_is_a_storage_error(rows: pl.DataFrame, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    with pytest.raises(StorageError, match=r"cannot be written.*ML_PIPELINE_ROOT_DIR"):
+    with pytest.raises(StorageError, match=r"cannot be read or written now"):
         pipeline.run(REFERENCE, 15, 1, archive(rows), settings=Settings(root_dir=tmp_path / "occupied"))

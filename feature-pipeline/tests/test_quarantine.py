@@ -29,7 +29,7 @@ def stopped(rows: pl.DataFrame, archive: Archive, settings: Settings) -> str:
     return url
 
 
-def accept(settings: Settings, **options: Any) -> dict[str, Any]:
+def accept(settings: Settings, **options: Any) -> quarantine.Released:
     return quarantine.release(DATASET, "feeds in", "2023-02-05T09:00", settings=settings, **options)
 
 
@@ -50,7 +50,7 @@ def test_a_list_says_what_is_kept_and_why(settings: Settings) -> None:
     first = listed["first"][0]
     assert (first["area"], first["consumer_type"], first["datetime_utc"]) == ("DK1", "111", "2023-01-20 15:00")
     assert (first["energy_consumption"], first["accepted"]) == (-5.0, False)
-    assert first["reason"] == "not so: energy_consumption is between 0 and 10,000,000 kWh"
+    assert first["reason"] == "energy_consumption must be between 0 and 10,000,000 kWh"
     assert json.loads(json.dumps(listed)) == listed
 
 
@@ -68,7 +68,7 @@ def test_a_part_can_be_released_and_the_rest_still_stops(stopped: str, settings:
     assert accept(settings, series=["DK1/111"], expectation="range")["accepted"] == 1
     assert quarantine.show(settings=settings)["rows"] == 1
     assert quarantine.show(settings=settings, accepted=True)["rows"] == 2
-    with pytest.raises(ValidationError, match=r"not so in 1 rows \(DK1/112"):
+    with pytest.raises(ValidationError, match=r"not so in 1 row \(DK1/112"):
         pipeline.run(REFERENCE, 15, 1, stopped, settings=settings)
 
 
@@ -104,10 +104,10 @@ def test_each_argument_narrows_what_is_listed(options: dict[str, Any], count: in
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"expectation": "unique_key"}, "cannot be accepted, for the store could not hold it"),
-        ({"expectation": "nonsense"}, "What breaks these can: .*range"),
+        ({"expectation": "unique_key"}, "cannot be released, because the store cannot hold them"),
+        ({"expectation": "nonsense"}, "Rows that fail one of these can be: .*range"),
         ({"series": ["DK1"]}, "AREA/TYPE"),
-        ({"start_datetime": "yesterday"}, "from must be a time"),
+        ({"start_datetime": "yesterday"}, "start_datetime must be a time"),
         ({"feature_group_version": 0}, "at least 1"),
     ],
 )
@@ -143,4 +143,4 @@ def test_both_steps_work_from_a_shell(
     assert main(["quarantine", "release", *options]) == 0
     assert json.loads(capsys.readouterr().out)["accepted"] == 2
     assert main(["quarantine", "release", *options, "--expectation", "unique_key"]) == 1
-    assert capsys.readouterr().err.startswith("InvalidArgument: what breaks 'unique_key' cannot be accepted")
+    assert capsys.readouterr().err.startswith("InvalidArgument: rows that fail 'unique_key' cannot be released")

@@ -1,12 +1,18 @@
 """The rules about the shape of series: each finds its fault, in a series that is clean otherwise."""
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 import pytest
 
 from feature_pipeline import demo
+from feature_pipeline.de35 import SERIES_DE35
 from feature_pipeline.validation import shape
 from forecast_core.contracts.window import Window
 
@@ -104,6 +110,95 @@ def test_a_level_that_stays_is_a_shift_where_it_begins(clean: pl.DataFrame) -> N
 def test_a_shift_needs_a_day(clean: pl.DataFrame) -> None:
     short = broken(clean, HOUR.is_between(AT, AT + timedelta(hours=20)), VALUE * 2.5)
     assert "shift" not in found(short)
+
+
+AUTUMN = Window(datetime(2022, 10, 16, tzinfo=UTC), datetime(2022, 11, 7, tzinfo=UTC))
+SPRING = Window(datetime(2022, 3, 12, tzinfo=UTC), datetime(2022, 4, 4, tzinfo=UTC))
+
+
+def level(window: Window, value: pl.Expr) -> pl.DataFrame:
+    hours = pl.datetime_range(window.start, window.end, "1h", closed="left", eager=True)
+    rows = pl.DataFrame({"area": "DK1", "consumer_type": "421", "datetime_utc": hours})
+    return rows.with_columns(value.cast(pl.Float64).alias("energy_consumption"))
+
+
+def test_the_earlier_range_ends_three_local_days_before_also_where_a_day_has_an_hour_twice() -> None:
+    # 2022-10-30 has the local hour 2 at 00 and at 01 UTC. On the 29th, that hour is at 00 UTC, and high once.
+    shift = datetime(2022, 10, 30, 23, tzinfo=UTC)
+    high_once = datetime(2022, 10, 29, tzinfo=UTC) == HOUR
+    local_hour = HOUR.dt.convert_time_zone(shape.TIME_ZONE).dt.hour()
+    value = pl.when(shift <= HOUR).then(300).when(high_once).then(310).otherwise(100 + local_hour)
+    assert found(level(AUTUMN, value), AUTUMN)["shift"] == hours(shift, 1)
+
+
+@pytest.mark.parametrize("window", [WINDOW, AUTUMN, SPRING], ids=["no change", "autumn", "spring"])
+@pytest.mark.parametrize("seed", range(4))
+def test_level_shifts_are_those_of_a_slow_loop_over_local_days(window: Window, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    daily = 100 + 20 * np.sin(np.arange(window.hours) * 2 * np.pi / 24)
+    values = daily * random.lognormal(0, 0.1, window.hours)
+    for start in random.choice(window.hours - 48, 3, replace=False):
+        values[start:] *= random.choice([0.4, 0.7, 1.5, 3.0])
+    values[random.choice(window.hours, 5, replace=False)] = np.nan
+    rows = level(window, pl.lit(pl.Series(values)).fill_nan(None)).drop_nulls()
+    flags = shape.level_shifts(shape.grid(rows, window))
+    assert flags["datetime_utc"].to_list() == slow_level_shifts(rows, window)
+
+
+def slow_level_shifts(rows: pl.DataFrame, window: Window) -> list[datetime]:
+    known = dict(rows.select("datetime_utc", "energy_consumption").iter_rows())
+    times = [window.start + timedelta(hours=hour) for hour in range(window.hours)]
+    local = {time: time.astimezone(ZoneInfo(shape.TIME_ZONE)) for time in times}
+
+    def side(time: datetime) -> int:
+        earlier = [
+            (local[each].date(), value)
+            for each, value in known.items()
+            if local[each].hour == local[time].hour
+            and (local[time].date() - local[each].date()).days >= shape.SHIFT_LAG_DAYS
+        ]
+        if time not in known or len({day for day, _ in earlier}) < shape.LEAST_DAYS:
+            return 0
+        low, high = min(value for _, value in earlier), max(value for _, value in earlier)
+        margin = shape.SHIFT_MARGIN * (high - low)
+        return int(known[time] > high + margin) - int(known[time] < low - margin)
+
+    def median(some: list[datetime]) -> float:
+        values = [known[each] for each in some if each in known]
+        return float(np.median(values)) if len(values) >= 12 else np.nan
+
+    sides = [side(time) for time in times]
+    outside = [abs(sum(sides[at : at + 24])) == 24 for at in range(len(times))]
+    begins = [at for at in range(len(times)) if outside[at] and not (at and outside[at - 1])]
+    factors = {at: median(times[at : at + 24]) / median(times[max(at - 24, 0) : at]) for at in begins}
+    sudden = [at for at, factor in factors.items() if factor >= shape.SHIFT_FACTOR or factor <= 1 / shape.SHIFT_FACTOR]
+    return [times[at] for at in sudden]
+
+
+def test_an_hour_that_comes_twice_on_one_local_day_is_one_day_of_what_is_usual() -> None:
+    # Seven values at the local hour 2, on six local days; the seventh day has none.
+    short = Window(datetime(2022, 10, 25, 22, tzinfo=UTC), datetime(2022, 11, 2, tzinfo=UTC))
+    zero = datetime(2022, 10, 31, 1, tzinfo=UTC)
+    rows = level(short, pl.when(zero == HOUR).then(0).otherwise(100 + HOUR.dt.hour()))
+    rows = rows.filter(datetime(2022, 10, 26, 0, tzinfo=UTC) != HOUR)
+    assert rows.filter(HOUR.dt.convert_time_zone(shape.TIME_ZONE).dt.hour() == 2).height == 7
+    assert "zero" not in found(rows, short)
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "4", "16"])
+def test_the_rules_do_not_depend_on_the_number_of_threads(threads: str) -> None:
+    # A filter over several threads leaves empty chunks, on which pl.format panics.
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("spiked_series.py")],
+        env={**os.environ, "POLARS_MAX_THREADS": threads},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, SPIKED), done.stderr
+
+
+SPIKED = "".join(f"{area}/{kind} spike 2022-05-20 {hour:02}\n" for area, kind in SERIES_DE35[:4] for hour in (9, 10))
 
 
 def test_a_window_of_a_day_is_too_short_to_tell_what_is_usual(clean: pl.DataFrame) -> None:

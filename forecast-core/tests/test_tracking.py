@@ -25,7 +25,7 @@ def _register(settings: Settings, folder: Path, **tags: str) -> int:
     (folder / "model.json").write_text("{}")
     run_id = tracking.start_run(settings, name="train", tags=tags)
     source = tracking.log_files(settings, run_id, folder, folder="model")
-    tracking.finish_run(settings, run_id, at=AT)
+    tracking.finish_run(settings, run_id, reference_datetime=AT)
     return tracking.register_model(settings, run_id=run_id, source=source, tags=tags)
 
 
@@ -67,8 +67,12 @@ def test_reading_the_tables_agrees_with_mlflows_client(settings: Settings, tmp_p
 def test_a_run_left_running_is_taken_up_again_and_a_finished_one_is_not(settings: Settings) -> None:
     left = tracking.start_run(settings, name="work", tags={"work": "1"})
     assert tracking.start_run(settings, name="work", tags={"work": "1"}) == left
-    tracking.finish_run(settings, left, at=AT, params={"n": 1}, metrics={"wape": 0.1, "mape": None}, tags={"more": "x"})
-    tracking.finish_run(settings, left, at=AT, params={"n": 1}, metrics={"wape": 0.1}, tags={"more": "x"})
+    tracking.finish_run(
+        settings, left, reference_datetime=AT, params={"n": 1}, metrics={"wape": 0.1, "mape": None}, tags={"more": "x"}
+    )
+    tracking.finish_run(
+        settings, left, reference_datetime=AT, params={"n": 1}, metrics={"wape": 0.1}, tags={"more": "x"}
+    )
     data = client(settings).get_run(left).data
     assert (data.params, data.metrics, data.tags["more"]) == ({"n": "1"}, {"wape": 0.1}, "x")
     assert tracking.start_run(settings, name="work", tags={"work": "1"}) != left

@@ -41,6 +41,16 @@ def test_runs_come_newest_first_and_one_that_is_written_again_takes_the_place_of
     assert validations.runs(dataset="demo") == [run(7), mended]
 
 
+def test_the_newest_days_are_those_that_have_runs(tmp_path: Path) -> None:
+    validations = Validations(Settings(root_dir=tmp_path))
+    old = run(5, name="2021-01-01T00", reference_datetime=datetime(2021, 1, 1, tzinfo=UTC))
+    older = run(5, name="2020-01-01T00", reference_datetime=datetime(2020, 1, 1, tzinfo=UTC))
+    for each in (old, run(7), older, run(5)):
+        validations.write(each)
+    assert validations.runs(days=2) == [run(7), run(5), old]
+    assert validations.runs(days=9) == [run(7), run(5), old, older]
+
+
 def test_the_same_again_commits_nothing(tmp_path: Path) -> None:
     validations = Validations(Settings(root_dir=tmp_path))
     stores.create(Settings(root_dir=tmp_path))

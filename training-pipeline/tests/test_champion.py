@@ -16,7 +16,8 @@ from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
-from load_forecaster import DEFAULT
+from forecast_core.tracking import Promotion, Search, Searches
+from load_forecaster import DEFAULT, ForecasterConfig
 from training_pipeline import train
 from training_pipeline.__main__ import main
 from training_pipeline.comparison import Comparison, backtest, compare
@@ -26,19 +27,34 @@ LINEAR = replace(DEFAULT, trees_weight=0.0)
 BAD = replace(LINEAR, ridge_penalty=1e6, origin_decay=0.01)
 
 
-def offer(settings: Settings, config: Any, *, at: datetime = REFERENCE, name: str = "s1") -> None:
+def offer(
+    system: Any,
+    config: ForecasterConfig | dict[str, Any],
+    *,
+    at: datetime = REFERENCE,
+    name: str = "s1",
+    days: int = 18,
+) -> None:
     """Upload a configuration as the best one of a search at a reference time."""
-    result = {
-        "sweep_id": name,
-        "best_config": config if isinstance(config, dict) else config.to_dict(),
-        "fh": 24,
-        "feature_view_version": 1,
-        "window_end": f"{at - timedelta(days=1):{DATETIME_FORMAT}}",
-        "reference_datetime": f"{at:{DATETIME_FORMAT}}",
-    }
-    tags = {"artifact": "best_config", "sweep_id": name, "fh": "24", "feature_view_version": "1"}
-    run = tracking.start_run(settings, name=name, tags=tags)
-    tracking.finish_run(settings, run, at=at, tags={"result": json.dumps(result)})
+    made = system.ingest(at, days=days)
+    search = Search(
+        sweep_id=name,
+        feature_view_version=1,
+        fh=24,
+        gap=0,
+        reference_datetime=at,
+        training_dataset_version=made["training_dataset_version"],
+        window_end=at - timedelta(days=1),
+        trials=1,
+        pruned=0,
+        folds=1,
+        held_out=2,
+        default_value=0.7,
+        best_value=0.6,
+        best_config=config if isinstance(config, dict) else config.to_dict(),
+        metrics={},
+    )
+    Searches(system.settings).write(search, uploaded=True)
 
 
 def trained(system: Any, at: datetime = REFERENCE, **more: Any) -> dict[str, Any]:
@@ -48,9 +64,25 @@ def trained(system: Any, at: datetime = REFERENCE, **more: Any) -> dict[str, Any
     )
 
 
+def by_a_person(config: dict[str, Any] | None, at: datetime) -> Promotion:
+    """A decision of a person for a configuration."""
+    return Promotion(
+        action="promote",
+        reference_datetime=at,
+        feature_view_version=1,
+        fh=24,
+        config=config,
+        source="by hand",
+        candidate=config,
+        reason="",
+        test={},
+        by="person",
+    )
+
+
 def decisions(settings: Settings) -> list[tuple[str, int]]:
     found = tracking.promotions(settings, feature_view_version=1)
-    return [(each.action, (each.at - REFERENCE) // HOUR) for each in found]
+    return [(each.action, (each.reference_datetime - REFERENCE) // HOUR) for each in found]
 
 
 def test_without_a_challenger_the_shipped_default_is_champion_and_nothing_is_recorded(system: Any) -> None:
@@ -59,11 +91,11 @@ def test_without_a_challenger_the_shipped_default_is_champion_and_nothing_is_rec
     assert result["champion"]["champion"] == "default"
     assert decisions(system.settings) == []
     assert tracking.champion(system.settings, feature_view_version=1) is None
-    assert tracking.named_champion(system.settings) == result["model_version"]
+    assert tracking.named_champion(system.settings, feature_view_version=1) is None
 
 
 def test_a_challenger_that_is_worse_is_not_promoted_and_the_run_says_why(system: Any) -> None:
-    offer(system.settings, BAD)
+    offer(system, BAD)
     result = trained(system)
     assert result["config"] == DEFAULT.to_dict()
     facts = result["champion"]
@@ -80,7 +112,7 @@ def test_a_challenger_that_is_worse_is_not_promoted_and_the_run_says_why(system:
 def test_a_challenger_that_is_not_worse_is_champion_from_then_on_and_never_before(system: Any) -> None:
     settings = system.settings.model_copy(update={"promotion_margin": 10.0})
     later = type(system)(settings)
-    offer(settings, LINEAR)
+    offer(later, LINEAR)
     result = trained(later)
     assert result["config"] == LINEAR.to_dict()
     facts = result["champion"]
@@ -90,23 +122,23 @@ def test_a_challenger_that_is_not_worse_is_champion_from_then_on_and_never_befor
     assert json.loads(card["champion"]) == facts
     assert trained(later, REFERENCE + HOUR)["config"] == LINEAR.to_dict()
     assert trained(later, REFERENCE - HOUR)["config"] == DEFAULT.to_dict()
-    # The alias is on the newest model by reference time, not on the one trained last.
-    named = tracking.named_champion(settings)
+    # The alias is on the newest model of the champion's recipe by reference time, not on the one trained last.
+    named = tracking.named_champion(settings, feature_view_version=1)
     assert named is not None
     assert tracking.model_version(settings, named).tags["reference_datetime"] == f"{REFERENCE + HOUR:{DATETIME_FORMAT}}"
 
 
 def test_a_rollback_stands_until_a_newer_search_finds_something(system: Any) -> None:
     wide = type(system)(system.settings.model_copy(update={"promotion_margin": 10.0}))
-    offer(system.settings, LINEAR)
+    offer(system, LINEAR)
     assert trained(wide)["champion"]["decision"] == "promote"
     back = tracking.rollback(
-        system.settings, feature_view_version=1, at=REFERENCE + HOUR / 2, reason="too low at night"
+        system.settings, feature_view_version=1, reference_datetime=REFERENCE + HOUR / 2, reason="too low at night"
     )
     assert (back.config, back.source) == (None, "default")
     assert trained(wide, REFERENCE + HOUR)["config"] == DEFAULT.to_dict()
     assert trained(wide)["config"] == LINEAR.to_dict()
-    offer(system.settings, LINEAR, at=REFERENCE + 2 * HOUR, name="s2")
+    offer(system, LINEAR, at=REFERENCE + 2 * HOUR, name="s2")
     assert trained(wide, REFERENCE + 2 * HOUR)["champion"]["champion"] == "best_config from sweep s2"
     assert decisions(system.settings) == [("promote", 0), ("rollback", 0), ("promote", 2)]
 
@@ -115,13 +147,13 @@ def test_a_person_promotes_and_rolls_back_from_the_shell(system: Any, monkeypatc
     for name, value in {"ROOT_DIR": system.settings.root, "TRACKING_URI": system.settings.tracking}.items():
         monkeypatch.setenv(f"ML_PIPELINE_{name}", str(value))
     first = trained(system)["model_version"]
-    offer(system.settings, LINEAR)
+    offer(system, LINEAR)
     wide = type(system)(system.settings.model_copy(update={"promotion_margin": 10.0}))
     assert trained(wide)["config"] == LINEAR.to_dict()
     at = ["--reference-datetime", f"{REFERENCE + HOUR:{DATETIME_FORMAT}}"]
     assert main(["promote", "--model-version", str(first), "--reason", "steadier", *at]) == 0
     assert json.loads(capsys.readouterr().out)["source"] == f"model version {first}"
-    assert tracking.named_champion(system.settings) == first
+    assert tracking.named_champion(system.settings, feature_view_version=1) == first
     assert trained(wide, REFERENCE + HOUR)["config"] == DEFAULT.to_dict()
     assert main(["rollback", "--reference-datetime", f"{REFERENCE + 2 * HOUR:{DATETIME_FORMAT}}"]) == 0
     assert json.loads(capsys.readouterr().out)["source"] == "best_config from sweep s1"
@@ -137,30 +169,20 @@ def test_a_person_promotes_and_rolls_back_from_the_shell(system: Any, monkeypatc
 
 def test_promotion_of_what_is_not_there_is_an_error_that_says_so(system: Any) -> None:
     with pytest.raises(NotFoundError, match="no model version 7"):
-        tracking.promote(system.settings, model_version=7, at=REFERENCE)
+        tracking.promote(system.settings, model_version=7, reference_datetime=REFERENCE)
     with pytest.raises(InvalidArgument, match="is the shipped default: there is none before it"):
-        tracking.rollback(system.settings, feature_view_version=1, at=REFERENCE)
+        tracking.rollback(system.settings, feature_view_version=1, reference_datetime=REFERENCE)
 
 
 def test_a_configuration_of_another_version_of_the_code_is_passed_over_and_the_run_goes_on(system: Any) -> None:
-    offer(system.settings, {**DEFAULT.to_dict(), "no_such_setting": 1})
+    offer(system, {**DEFAULT.to_dict(), "no_such_setting": 1})
     assert trained(system)["config"] == DEFAULT.to_dict()
-    scope: dict[str, Any] = {"feature_view_version": 1, "fh": 24}
-    tracking.record_promotion(
-        system.settings,
-        action="promote",
-        at=REFERENCE,
-        **scope,
-        config={"no_such_setting": 1},
-        source="old",
-        reason="",
-        by="person",
-    )
+    tracking.record_promotion(system.settings, by_a_person({"no_such_setting": 1}, REFERENCE))
     assert trained(system)["config"] == DEFAULT.to_dict()
 
 
 def test_a_window_too_short_to_compare_in_keeps_the_champion(system: Any) -> None:
-    offer(system.settings, LINEAR)
+    offer(system, LINEAR, days=12)
     result = trained(system, days=12)
     assert result["champion"]["decision"] == "keep"
     assert "too short" in result["champion"]["reason"]
@@ -258,20 +280,12 @@ def test_a_model_is_kept_for_as_many_hours_as_the_policy_says(system: Any) -> No
     results = [trained(system, REFERENCE + step * HOUR, retrain="every 3 hours") for step in range(5)]
     assert [each["model_version"] for each in results] == [1, 1, 1, 2, 2]
     assert [each["training"]["trained"] for each in results] == [True, False, False, True, False]
-    assert results[2]["training"]["reason"] == "model version 1 is 2 hours old"
+    assert results[2]["training"]["reason"] == (
+        "every 3 hours: model version 1 was fitted on just these hours, up to 2023-01-31 12:00"
+    )
     # An earlier hour sees no later model, and a promotion is another recipe.
     assert trained(system, REFERENCE - HOUR, retrain="every 3 hours")["training"]["trained"]
-    tracking.record_promotion(
-        system.settings,
-        action="promote",
-        at=REFERENCE + 5 * HOUR,
-        feature_view_version=1,
-        fh=24,
-        config=LINEAR.to_dict(),
-        source="by hand",
-        reason="",
-        by="person",
-    )
+    tracking.record_promotion(system.settings, by_a_person(LINEAR.to_dict(), REFERENCE + 5 * HOUR))
     assert trained(system, REFERENCE + 5 * HOUR, retrain="every 3 hours")["config"] == LINEAR.to_dict()
 
 

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from forecast_core.contracts.errors import InvalidArgument, NotFoundError, Track
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
+from forecast_core.runs import resolve_training_run
+from forecast_core.tracking import Searches, Trial
 from load_forecaster import ForecasterConfig
 from training_pipeline import best_config, hyperparameter_tuning, study, train
 from training_pipeline.evaluation import evaluate_fold, folds, held_out
@@ -37,7 +40,7 @@ def _train(system: Any, made: dict[str, Any]) -> dict[str, Any]:
     return train.from_best_config(24, **versions, settings=system.settings)
 
 
-def _trial_runs(settings: Settings, sweep_id: str) -> list[tracking.Run]:
+def _trial_runs(settings: Settings, sweep_id: str) -> list[tracking.MlflowRun]:
     return tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
 
 
@@ -90,8 +93,13 @@ def test_a_search_out_of_time_ends_with_what_it_has_and_goes_on_when_called_agai
     assert len(tracking.find_runs(system.settings, {"artifact": "sweep"})) == 1
 
 
-def _killed_after(system: Any, lines: int) -> None:
-    """Run the search of three trials in a process that is killed once the journal has more than ``lines`` lines."""
+def _sweep_id(system: Any) -> str:
+    run = resolve_training_run(system.settings, fh=24)
+    return hyperparameter_tuning._sweep_id(run, 3)
+
+
+def _killed_after(system: Any, trials: int) -> None:
+    """Run the search of three trials in a process that is killed in the trial after so many finished ones."""
     environment = {
         **os.environ,
         "ML_PIPELINE_ROOT_DIR": str(system.settings.root),
@@ -103,46 +111,30 @@ def _killed_after(system: Any, lines: int) -> None:
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    journals = system.settings.root / "optuna"
-    while process.poll() is None and sum(_lines(each) for each in journals.glob("*.log")) <= lines:
-        time.sleep(0.002)
+    searches, sweep_id = Searches(system.settings), _sweep_id(system)
+    while process.poll() is None and len(searches.trials(sweep_id)) < trials:
+        time.sleep(0.01)
     assert process.poll() is None, "the search ended before it was killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
-
-
-def test_a_search_killed_in_any_trial_ends_in_the_same_best_as_one_that_was_not(system: Any) -> None:
+def test_a_search_killed_in_any_trial_goes_on_on_another_machine_and_ends_as_one_that_was_not(
+    system: Any, tmp_path: Path
+) -> None:
     made = system.ingest(REFERENCE)
-    # A trial is about 14 lines: begun, one for each parameter, its measures, its value.
-    for lines in (1, 20):
-        _killed_after(system, lines)
-    [journal] = (system.settings.root / "optuna").glob("*.log")
-    with journal.open("ab") as file:
-        file.write(b'{"op_code": 6, "half a li')
-    lock = journal.with_name(f"{journal.name}.lock")
-    # A killed writer leaves its lock; whether these were writing is chance.
-    lock.unlink(missing_ok=True)
-    lock.symlink_to(journal)
-    resumed = _tune(system, made)
+    for trials in (1, 2):
+        _killed_after(system, trials)
+    # Of the first worker only the store and the tracking database are left.
+    other = system.settings.model_copy(update={"root_dir": tmp_path / "other", "store_uri": system.settings.store})
+    resumed = _tune(type(system)(other), made)
     assert resumed["trials"] == 3
     runs = _trial_runs(system.settings, resumed["sweep_id"])
-    assert len(runs) == 3
+    assert [run.tags["trial"] for run in runs] == ["0", "1", "2"]
     assert {run.status for run in runs} == {"FINISHED"}
-    journal.unlink()
-    _forget_runs(system.settings)
+    for name in ("searches", "trials"):
+        shutil.rmtree(Path(system.settings.store) / name)
     assert _tune(system, made) == resumed
-
-
-def _forget_runs(settings: Settings) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(settings.root / "mlflow.db")) as database, database:
-        database.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
 
 
 def test_two_searches_of_one_sweep_at_once_are_refused(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,8 +191,10 @@ def test_training_for_a_past_hour_never_uses_a_later_search(system: Any) -> None
 def test_a_trial_that_falls_behind_in_its_first_fold_is_given_up_and_a_killed_search_tries_the_same(
     tmp_path: Path,
 ) -> None:
-    def searched(path: Path, stop_at: int | None = None) -> Any:
-        opened, calls = study.open_study(path, "s"), []
+    searches = Searches(Settings(root_dir=tmp_path))
+
+    def searched(name: str, stop_at: int | None = None) -> list[Trial]:
+        opened, calls = study.study_of(searches.trials(name)), []
 
         def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
             calls.append(point)
@@ -210,20 +204,18 @@ def test_a_trial_that_falls_behind_in_its_first_fold_is_given_up_and_a_killed_se
             report(0, float(point["trees"]))
             return float(point["trees"]), {"wape": 0.1}
 
-        study.search(opened, measure, trials=12, timeout=1e9, after_each=lambda _: None)
-        return opened
+        study.search(opened, measure, trials=14, timeout=1e9, after_each=lambda each: searches.write_trial(name, each))
+        return searches.trials(name)
 
-    whole = searched(tmp_path / "whole")
-    trials = study.finished(whole)
-    given_up = [trial for trial in trials if study.is_pruned(trial)]
-    assert len(trials) == 12
-    assert 0 < len(given_up) < 8
-    assert all(trial.value is not None and trial.value > whole.best_value for trial in given_up)
-    with pytest.raises(KeyboardInterrupt):
-        searched(tmp_path / "killed", stop_at=7)
-    again = searched(tmp_path / "killed")
-    assert [trial.params for trial in study.finished(again)] == [trial.params for trial in trials]
-    assert again.best_params == whole.best_params
+    trials = searched("whole")
+    given_up = [trial for trial in trials if trial.pruned]
+    assert len(trials) == 14
+    assert 0 < len(given_up) < 10
+    assert min(trial.value for trial in given_up) > min(trial.value for trial in trials)
+    for stop_at in (3, 4, 5):
+        with pytest.raises(KeyboardInterrupt):
+            searched("killed", stop_at=stop_at)
+    assert searched("killed") == trials
 
 
 @pytest.mark.parametrize(

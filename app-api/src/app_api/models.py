@@ -270,7 +270,10 @@ class ModelSummary(Model):
     training_dataset_version: int | None
     configuration_source: str | None = Field(examples=["default"])
     metrics: dict[str, Any] = Field(description="Its backtest.", examples=[{"wape": 0.0564, "naive_wape": 0.095}])
-    champion: bool = Field(description="Whether it is the newest version of the champion's recipe.", examples=[True])
+    champion: bool = Field(
+        description="Whether it is the newest of the champion's recipe, and not of the shipped default.",
+        examples=[True],
+    )
 
 
 class ModelCard(ModelSummary):
@@ -298,7 +301,7 @@ class Decision(Model):
     model_version: int | None
     by: Literal["run", "person"]
     code_version: str
-    run_id: str
+    decision_id: str = Field(description="Names the decision.", examples=["3f1c9a7be2d04856"])
 
 
 class Ingest(Model):

@@ -24,8 +24,9 @@ def overview(settings: Settings, *, last: int) -> dict[str, Any]:
     shown = [_version(each) for each in reversed(versions[-last:])]
     newest = tracking.newest_model(settings)
     view = None if newest is None else newest.tags["feature_view_version"]
-    champion = {"champion": None, "decisions": []} if view is None else promotion.promotions(view, settings=settings)
-    return {"count": len(versions), "versions": shown, **champion}
+    history = None if view is None else promotion.promotions(view, settings=settings)
+    champion, decisions = (None, []) if history is None else (history["champion"], history["decisions"])
+    return {"count": len(versions), "versions": shown, "champion": champion, "decisions": decisions}
 
 
 def _version(model: ModelVersion) -> dict[str, Any]:

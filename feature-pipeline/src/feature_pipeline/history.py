@@ -1,8 +1,8 @@
-"""Long histories: many windows one after the other, each of them stored before the next is asked for."""
+"""Long histories: a window is imported in chunks, each of them stored before the next is asked for."""
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TypedDict
 
 from feature_pipeline import extract, pipeline
 from forecast_core.contracts.arguments import moment, whole_number
@@ -12,7 +12,27 @@ from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore
 
 logger = logging.getLogger(__name__)
-_COUNTS: Final = ("rows", "new", "revised", "vanished", "conflicting")
+
+
+class Imported(TypedDict):
+    """What ``import_history`` did, as plain JSON; times are text in UTC. The last five are sums over the chunks."""
+
+    url: str
+    dataset: str
+    feature_group_version: int
+    start_datetime: str
+    end_datetime: str
+    reference_datetime: str
+    chunks: int
+    imported: int
+    stored_already: int
+    without_data: list[str]
+    warnings: list[str]
+    rows: int
+    new: int
+    revised: int
+    vanished: int
+    conflicting: int
 
 
 def import_history(
@@ -25,12 +45,12 @@ def import_history(
     *,
     dag_run_id: str | None = None,
     settings: Settings | None = None,
-) -> dict[str, Any]:
-    """Bring all hours of a long window into the feature store, as known at a reference time, chunk by chunk.
+) -> Imported:
+    """Bring all hours of a long window into the feature store, as known at one reference time, chunk by chunk.
 
-    Each chunk goes the way of ``pipeline.run``. Hours of which the store already has what was known at the reference
-    time or later are not asked for again: after a failure or a kill the same call goes on where it stopped. A chunk of
-    which the source has no or too few data is named in the result, and the import goes on.
+    Each chunk is extracted, validated and stored as ``pipeline.run`` does it. A chunk is skipped if the store already
+    has its hours as known at the reference time or later, so the same call continues after a failure or a kill. A chunk
+    of which the source has no data, or too few, is named in the result, and the import continues.
 
     Args:
         url: As for ``pipeline.run``.
@@ -43,68 +63,83 @@ def import_history(
         settings: Where the store is; default from the environment.
 
     Returns:
-        Plain JSON: the arguments, how many chunks were imported and how many were stored already, sums of what was
-        stored, the chunks without data and the warnings, by chunk.
+        The arguments, the number of chunks imported and of those stored already, the chunks without data, the warnings
+        by chunk, and sums of what was stored.
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
-        ForecastingError: As ``pipeline.run`` does; the chunks before stay stored.
+        ForecastingError: As ``pipeline.run`` raises it; earlier chunks stay stored.
     """
     settings = settings or Settings()
-    known_at = floor_hour(moment("reference_datetime", reference_datetime))
+    reference = floor_hour(moment("reference_datetime", reference_datetime))
     window = Window(moment("start_datetime", start_datetime), moment("end_datetime", end_datetime))
-    if window.end > known_at:
+    if window.end > reference:
         raise InvalidArgument(
             f"the window ends at {window.end:{DATETIME_FORMAT}}, after the reference time "
-            f"{known_at:{DATETIME_FORMAT}}: its last hours cannot have been known then"
+            f"{reference:{DATETIME_FORMAT}}: its last hours cannot have been known then"
         )
     version = whole_number("feature_group_version", feature_group_version, least=1)
-    dataset, store = extract.dataset(url).name, FeatureStore(settings)
     chunks = _chunks(window, timedelta(days=whole_number("chunk_days", chunk_days, least=1)))
-    counts, stored_already, warnings, without_data = dict.fromkeys(_COUNTS, 0), 0, list[str](), list[str]()
-    for number, chunk in enumerate(chunks, start=1):
-        name = f"{chunk.start:{DATETIME_FORMAT}} to {chunk.end:{DATETIME_FORMAT}}"
-        logger.info("chunk %d of %d: %s", number, len(chunks), name)
-        if store.covered(dataset=dataset, feature_group_version=version, window=chunk, reference_datetime=known_at):
-            stored_already += 1
-            continue
-        try:
-            result = _load(chunk, known_at, url, version, dag_run_id, settings)
-        except WindowError as error:
-            without_data.append(f"{name}: {error.args[0]}")
-            logger.warning(without_data[-1])
-            continue
-        counts = {count: total + result[count] for count, total in counts.items()}
-        warnings += [f"{name}: {warning}" for warning in result["warnings"]]
-    return {
+    imported: Imported = {
         "url": url,
-        "dataset": dataset,
+        "dataset": extract.dataset(url).name,
         "feature_group_version": version,
         "start_datetime": window.start.strftime(DATETIME_FORMAT),
         "end_datetime": window.end.strftime(DATETIME_FORMAT),
-        "reference_datetime": known_at.strftime(DATETIME_FORMAT),
+        "reference_datetime": reference.strftime(DATETIME_FORMAT),
         "chunks": len(chunks),
-        "imported": len(chunks) - stored_already - len(without_data),
-        "stored_already": stored_already,
-        "without_data": without_data,
-        "warnings": warnings,
-        **counts,
+        "imported": 0,
+        "stored_already": 0,
+        "without_data": [],
+        "warnings": [],
+        "rows": 0,
+        "new": 0,
+        "revised": 0,
+        "vanished": 0,
+        "conflicting": 0,
     }
+    for number, chunk in enumerate(chunks, start=1):
+        logger.info("chunk %d of %d: %s", number, len(chunks), _text(chunk))
+        _import(chunk, imported, reference_datetime=reference, dag_run_id=dag_run_id, settings=settings)
+    return imported
 
 
-def _load(
-    chunk: Window, known_at: datetime, url: str, version: int, dag_run_id: str | None, settings: Settings
-) -> dict[str, Any]:
-    return pipeline.load(
-        chunk,
-        known_at=known_at,
-        url=url,
+def _import(
+    chunk: Window, imported: Imported, *, reference_datetime: datetime, dag_run_id: str | None, settings: Settings
+) -> None:
+    """Bring one chunk into the store, unless it is there, and add what that did to ``imported``."""
+    version = imported["feature_group_version"]
+    if FeatureStore(settings).covered(
+        dataset=imported["dataset"],
         feature_group_version=version,
-        facts={},
-        result_path=f"{known_at:%Y-%m-%dT%H}/{chunk.start:%Y-%m-%dT%H}.json",
-        dag_run_id=dag_run_id,
-        settings=settings,
-    )
+        window=chunk,
+        reference_datetime=reference_datetime,
+    ):
+        imported["stored_already"] += 1
+        return
+    try:
+        loaded = pipeline.load(
+            chunk,
+            reference_datetime=reference_datetime,
+            url=imported["url"],
+            feature_group_version=version,
+            facts={},
+            is_chunk=True,
+            dag_run_id=dag_run_id,
+            settings=settings,
+        )
+    except WindowError as error:
+        imported["without_data"].append(f"{_text(chunk)}: {error.args[0]}")
+        logger.warning(imported["without_data"][-1])
+        return
+    imported["imported"] += 1
+    for count in ("rows", "new", "revised", "vanished", "conflicting"):
+        imported[count] += loaded[count]
+    imported["warnings"] += [f"{_text(chunk)}: {warning}" for warning in loaded["warnings"]]
+
+
+def _text(chunk: Window) -> str:
+    return f"{chunk.start:{DATETIME_FORMAT}} to {chunk.end:{DATETIME_FORMAT}}"
 
 
 def _chunks(window: Window, length: timedelta) -> list[Window]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
@@ -13,11 +13,53 @@ from forecast_core.contracts.arguments import moment, whole_number
 from forecast_core.contracts.schema import SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
-from forecast_core.feature_store import FeatureStore
+from forecast_core.feature_store import FeatureStore, IngestCounts
 from forecast_core.provenance import made_by
 
 logger = logging.getLogger(__name__)
-_FILE_TIME: Final = "%Y-%m-%dT%H"
+_NAME_TIME: Final = "%Y-%m-%dT%H"
+
+
+class Recorded(TypedDict):
+    """What is recorded with an ingest, as plain JSON; times are text in UTC."""
+
+    url: str
+    export_datetime_utc_start: str
+    export_datetime_utc_end: str
+    datetime_format: str
+    num_unique_samples_per_time_series: int
+    feature_group_version: int
+    reference_datetime: str
+    dataset: str
+    series: int
+    missing_hours: int
+    warnings: list[str]
+    validation_warnings: dict[str, int]
+    quarantined: int
+    validation_result: str
+    validation_page: str
+
+
+class Loaded(Recorded):
+    """What ``load`` did.
+
+    ``rows`` counts the values that the source had for the window. Of these, ``new`` are for hours that had no value
+    and ``revised`` differ from the newest value. ``vanished`` counts values that the source had before and has no more.
+    ``conflicting`` values differ from those stored for the same reference time; the stored ones stay.
+    """
+
+    rows: int
+    new: int
+    revised: int
+    vanished: int
+    conflicting: int
+
+
+class RunResult(Loaded):
+    """What ``run`` did."""
+
+    days_delay: int
+    days_export: int
 
 
 def run(
@@ -29,15 +71,15 @@ def run(
     *,
     dag_run_id: str | None = None,
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Bring the window [reference - delay - export, reference - delay) from a source into the feature store.
 
-    The same arguments again change nothing. On an error nothing is stored but the result of a failed validation
-    and, in quarantine, the rows that failed it.
+    The same call again changes nothing. On an error no observation is stored; a failed validation keeps its result and,
+    in quarantine, the rows that failed.
 
     Args:
         export_end_reference_datetime: Reference time of the run, floored to the hour; naive is UTC, text is ISO.
-        days_delay: Days between the reference time and the end of the window.
+        days_delay: Days between the end of the window and the reference time.
         days_export: Days in the window.
         url: ``demo://denmark``, a path or ``file://`` to CSV or parquet, or ``https://…/dataset/NAME``.
         feature_group_version: With the source's dataset, names the feature group.
@@ -45,58 +87,59 @@ def run(
         settings: Where the store is; default from the environment.
 
     Returns:
-        Plain JSON: the arguments, the window, counts of what was stored, of what is missing and of what is odd,
-        warnings, and the paths of the validation result. Times are text in UTC.
+        The arguments, the window, counts of what was stored and of what is missing, warnings, and the paths (local
+        stores) or URIs (object stores) of the validation result and its page.
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
         SourceError: If the source is unknown, absent or not in the expected form.
         SourceUnavailable: If the source does not answer.
         WindowError: If the source has less of the window than ``settings.minimum_window_share``.
-        ValidationError: If the data break their schema's promises.
-        StorageError: If the store or the validation result cannot be written.
+        ValidationError: If a validation rule of severity ``error`` fails.
+        StorageError: If the store cannot be written now.
     """
     settings = settings or Settings()
-    reference = floor_hour(moment("export_end_reference_datetime", export_end_reference_datetime))
+    reference_datetime = floor_hour(moment("export_end_reference_datetime", export_end_reference_datetime))
     delay, export = whole_number("days_delay", days_delay, least=0), whole_number("days_export", days_export, least=1)
-    group_version = whole_number("feature_group_version", feature_group_version, least=1)
-    return load(
-        Window.before(reference, days_delay=delay, days_export=export),
-        known_at=reference,
+    facts = {"days_delay": delay, "days_export": export}
+    loaded = load(
+        Window.before(reference_datetime, days_delay=delay, days_export=export),
+        reference_datetime=reference_datetime,
         url=url,
-        feature_group_version=group_version,
-        facts={"days_delay": delay, "days_export": export},
-        result_path=f"{reference:{_FILE_TIME}}.json",
+        feature_group_version=whole_number("feature_group_version", feature_group_version, least=1),
+        facts=facts,
         dag_run_id=dag_run_id,
         settings=settings,
     )
+    return {"days_delay": delay, "days_export": export, **loaded}
 
 
 def load(
     window: Window,
     *,
-    known_at: datetime,
+    reference_datetime: datetime,
     url: str,
     feature_group_version: int,
-    facts: Mapping[str, Any],
-    result_path: str,
+    facts: Mapping[str, int],
+    is_chunk: bool = False,
     dag_run_id: str | None,
     settings: Settings,
-) -> dict[str, Any]:
-    """Bring any window into the feature store as known at ``known_at``; see ``run`` for what it raises.
+) -> Loaded:
+    """Bring any window into the feature store as known at the reference time; ``run`` says what it raises.
 
     Args:
         window: The hours to ask for.
-        known_at: A full hour.
+        reference_datetime: A full hour.
         url: As for ``run``.
         feature_group_version: As for ``run``.
-        facts: More to record and return.
-        result_path: Where to keep the validation result, in the dataset's folder.
+        facts: More to record with the ingest.
+        is_chunk: Whether the window is one of many of this reference time; the name of its validation then has the
+            first hour of the window, too.
         dag_run_id: As for ``run``.
         settings: Where the store is.
     """
     begun = perf_counter()
-    extraction = extract(url, window, known_at, settings=settings)
+    extraction = extract(url, window, reference_datetime, settings=settings)
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
     coverage = check_coverage(
@@ -107,56 +150,82 @@ def load(
         minimum_share=settings.minimum_window_share,
     )
     begun = _took("transform", begun)
-    dataset = extraction.dataset.name
     verdict = validate(
         observations,
         window,
         dataset=extraction.dataset,
         feature_group_version=feature_group_version,
-        known_at=known_at,
-        result_path=settings.root / "validation" / dataset / result_path,
+        reference_datetime=reference_datetime,
+        name=_validation_name(reference_datetime, feature_group_version, window.start if is_chunk else None),
         settings=settings,
     )
-    warnings = [*extraction.warnings, *coverage, *verdict.warnings]
     begun = _took("validate", begun)
-
-    recorded: dict[str, Any] = {
-        **facts,
+    recorded: Recorded = {
         "url": url,
         "export_datetime_utc_start": window.start.strftime(DATETIME_FORMAT),
         "export_datetime_utc_end": window.end.strftime(DATETIME_FORMAT),
         "datetime_format": DATETIME_FORMAT,
         "num_unique_samples_per_time_series": hours_covered(observations),
         "feature_group_version": feature_group_version,
-        "reference_datetime": known_at.strftime(DATETIME_FORMAT),
-        "dataset": dataset,
+        "reference_datetime": reference_datetime.strftime(DATETIME_FORMAT),
+        "dataset": extraction.dataset.name,
         "series": observations.select(SERIES).n_unique(),
         "missing_hours": missing_hours(observations, window, extraction.dataset),
-        "warnings": warnings,
+        "warnings": [*extraction.warnings, *coverage, *verdict.warnings],
         "validation_warnings": verdict.counts,
         "quarantined": verdict.quarantined,
-        "validation_result": str(verdict.result),
-        "validation_page": str(verdict.page),
+        "validation_result": verdict.result,
+        "validation_page": verdict.page,
     }
     counts = FeatureStore(settings).ingest(
         observations,
-        dataset=dataset,
+        dataset=extraction.dataset.name,
         feature_group_version=feature_group_version,
         window=window,
-        reference_datetime=known_at,
+        reference_datetime=reference_datetime,
         url=url,
-        record=recorded,
+        record={**facts, **recorded},
         made_by=made_by("feature_pipeline.pipeline", dag_run_id=dag_run_id),
     )
     _took("load", begun)
+    return _told(recorded, counts)
+
+
+def _told(recorded: Recorded, counts: IngestCounts) -> Loaded:
+    """Return what was done, and log its warnings."""
+    warnings = list(recorded["warnings"])
     if counts.conflicting:
         warnings.append(
             f"{counts.conflicting} values differ from those stored for the same reference time; the stored ones stay"
         )
     for warning in warnings:
-        logger.warning("%s: %s", url, warning)
-    stored = {"rows": counts.rows, "new": counts.new, "revised": counts.revised, "vanished": counts.vanished}
-    return {**recorded, **stored, "conflicting": counts.conflicting}
+        logger.warning("%s: %s", recorded["url"], warning)
+    return {
+        **recorded,
+        "warnings": warnings,
+        "rows": counts.rows,
+        "new": counts.new,
+        "revised": counts.revised,
+        "vanished": counts.vanished,
+        "conflicting": counts.conflicting,
+    }
+
+
+def _validation_name(reference_datetime: datetime, feature_group_version: int, chunk_start: datetime | None) -> str:
+    """Return the name of a run's validation: unique for each feature group version, and for each chunk of a history.
+
+    >>> from datetime import UTC
+    >>> _validation_name(datetime(2024, 3, 31, 5, tzinfo=UTC), 1, None)
+    '2024-03-31T05'
+    >>> _validation_name(datetime(2024, 3, 31, 5, tzinfo=UTC), 2, datetime(2021, 1, 1, tzinfo=UTC))
+    '2024-03-31T05.v2.2021-01-01T00'
+    """
+    parts = [reference_datetime.strftime(_NAME_TIME)]
+    if feature_group_version != 1:
+        parts.append(f"v{feature_group_version}")
+    if chunk_start is not None:
+        parts.append(chunk_start.strftime(_NAME_TIME))
+    return ".".join(parts)
 
 
 def _took(step: str, begun: float) -> float:

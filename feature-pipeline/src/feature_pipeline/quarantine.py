@@ -1,19 +1,51 @@
-"""Quarantine as a person uses it: see what broke an expectation, and accept what is right all the same."""
+"""The quarantine as a person uses it: list the rows that failed a validation rule, and release those that are right."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
 from feature_pipeline.validation.expectations import RELEASABLE
 from forecast_core.contracts.arguments import moment, whole_number
 from forecast_core.contracts.errors import InvalidArgument
+from forecast_core.contracts.schema import SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.quarantine import Quarantine
 
 _MOST: Final = 200
+"""Rows that a list shows, so that a terminal can hold it; the options choose others."""
+
+
+class Listed(TypedDict):
+    """What ``show`` found: number of rows, counts by run and rule, and the first 200 rows; times are text in UTC."""
+
+    rows: int
+    runs: list[dict[str, Any]]
+    first: list[dict[str, Any]]
+
+
+class Released(TypedDict):
+    """What ``release`` did: how many releases are new, and how many of the chosen rows cannot be released."""
+
+    accepted: int
+    not_acceptable: int
+    note: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which rows of the quarantine are meant; as ``show`` describes its arguments."""
+
+    dataset: str | None
+    reference_datetime: datetime | str | None
+    feature_group_version: int | str | None
+    expectation: str | None
+    series: Sequence[str]
+    start_datetime: datetime | str | None
+    end_datetime: datetime | str | None
 
 
 def show(
@@ -27,34 +59,28 @@ def show(
     *,
     accepted: bool = False,
     settings: Settings | None = None,
-) -> dict[str, Any]:
-    """Return what is in quarantine: how much per run and expectation, and the first 200 rows; all plain JSON.
+) -> Listed:
+    """Return what is in quarantine.
 
     Args:
-        dataset: Only findings about this dataset.
-        reference_datetime: Only findings of the run at this reference time.
-        feature_group_version: Only findings about this version of the feature group.
-        expectation: Only rows that break this expectation.
+        dataset: Only rows of this dataset.
+        reference_datetime: Only rows of the run at this reference time.
+        feature_group_version: Only rows of this version of the feature group.
+        expectation: Only rows that fail this rule.
         series: Only these series, each as AREA/TYPE.
         start_datetime: Only hours from this one on.
         end_datetime: Only hours before this one.
-        accepted: Also what a person has accepted.
+        accepted: Also rows that a person has released.
         settings: Where the store is; default from the environment.
 
     Raises:
         InvalidArgument: If an argument is not what it says above.
+        StorageError: If the store cannot be read now.
     """
-    found = _chosen(
-        settings or Settings(),
-        dataset=dataset,
-        reference=reference_datetime,
-        version=feature_group_version,
-        expectation=expectation,
-        series=series,
-        start=start_datetime,
-        end=end_datetime,
-        accepted=accepted,
+    choice = _Choice(
+        dataset, reference_datetime, feature_group_version, expectation, series, start_datetime, end_datetime
     )
+    found = _chosen(settings or Settings(), choice, accepted=accepted)
     run = ("dataset", "feature_group_version", "known_at", "severity", "expectation")
     counts = found.group_by(run).len("rows").sort(run)
     return {"rows": found.height, "runs": _plain(counts), "first": _plain(found.head(_MOST))}
@@ -72,83 +98,64 @@ def release(
     end_datetime: datetime | str | None = None,
     *,
     settings: Settings | None = None,
-) -> dict[str, Any]:
-    """Accept rows of the quarantine: the same values no longer stop or warn in any run of the feature pipeline.
+) -> Released:
+    """Release rows of the quarantine: the same values pass the rule from then on, in every run.
 
-    Nothing is stored by this: run the feature pipeline again for the hour that was stopped. A value that the source
-    changes later is judged anew.
+    This stores no observation: run the feature pipeline again for the hour that was stopped. A value that the source
+    changes later is checked anew.
 
     Args:
         dataset: Name of the dataset.
         note: Why the values are right.
         accepted_at: When the person decided.
-        reference_datetime: Only findings of the run at this reference time.
+        reference_datetime: Only rows of the run at this reference time.
         feature_group_version: Version of the feature group.
-        expectation: Only rows that break this expectation.
+        expectation: Only rows that fail this rule.
         series: Only these series, each as AREA/TYPE.
         start_datetime: Only hours from this one on.
         end_datetime: Only hours before this one.
         settings: Where the store is; default from the environment.
 
-    Returns:
-        How many acceptances are new, and how many of the rows chosen cannot be accepted; plain JSON.
-
     Raises:
-        InvalidArgument: If an argument is not what it says above, or the expectation's rows cannot be accepted.
-        NotFoundError: If no row of the quarantine that can be accepted is chosen.
+        InvalidArgument: If an argument is not what it says above, or rows that fail the rule cannot be released.
+        NotFoundError: If no row that can be released is chosen.
+        StorageError: If the store cannot be written now.
     """
     settings = settings or Settings()
-    when = moment("when", accepted_at)
+    decided = moment("accepted_at", accepted_at)
     if expectation is not None and expectation not in RELEASABLE:
         raise InvalidArgument(
-            f"what breaks {expectation!r} cannot be accepted, for the store could not hold it: correct the source. "
-            f"What breaks these can: {', '.join(sorted(RELEASABLE))}",
+            f"rows that fail {expectation!r} cannot be released, because the store cannot hold them: correct the "
+            f"source. Rows that fail one of these can be: {', '.join(sorted(RELEASABLE))}",
             expectation=expectation,
         )
-    found = _chosen(
-        settings,
-        dataset=dataset,
-        reference=reference_datetime,
-        version=feature_group_version,
-        expectation=expectation,
-        series=series,
-        start=start_datetime,
-        end=end_datetime,
-        accepted=True,
+    choice = _Choice(
+        dataset, reference_datetime, feature_group_version, expectation, series, start_datetime, end_datetime
     )
+    found = _chosen(settings, choice, accepted=True)
     rows = found.filter(pl.col("expectation").is_in(RELEASABLE))
-    accepted = Quarantine(settings).accept(rows, note=note, accepted_at=when)
-    return {"accepted": accepted, "not_acceptable": found.height - rows.height, "note": note.strip()}
+    new = Quarantine(settings).accept(rows, note=note, accepted_at=decided)
+    return {"accepted": new, "not_acceptable": found.height - rows.height, "note": note.strip()}
 
 
-def _chosen(
-    settings: Settings,
-    *,
-    dataset: str | None,
-    reference: datetime | str | None,
-    version: int | str | None,
-    expectation: str | None,
-    series: Sequence[str],
-    start: datetime | str | None,
-    end: datetime | str | None,
-    accepted: bool,
-) -> pl.DataFrame:
+def _chosen(settings: Settings, choice: _Choice, *, accepted: bool) -> pl.DataFrame:
+    version, reference = choice.feature_group_version, choice.reference_datetime
     found = Quarantine(settings).read(
-        dataset=dataset,
+        dataset=choice.dataset,
         feature_group_version=None if version is None else whole_number("feature_group_version", version, least=1),
-        reference_datetime=None if reference is None else moment("reference", reference),
+        reference_datetime=None if reference is None else moment("reference_datetime", reference),
         pending=not accepted,
     )
     hour, conditions = pl.col("datetime_utc"), []
-    if expectation is not None:
-        conditions.append(pl.col("expectation") == expectation)
-    if series:
-        named = pl.DataFrame([_series(each) for each in series], schema=["area", "consumer_type"], orient="row")
-        found = found.join(named.unique(), on=["area", "consumer_type"], how="semi")
-    if start is not None:
-        conditions.append(hour >= moment("from", start))
-    if end is not None:
-        conditions.append(hour < moment("to", end))
+    if choice.expectation is not None:
+        conditions.append(pl.col("expectation") == choice.expectation)
+    if choice.series:
+        named = pl.DataFrame([_series(each) for each in choice.series], schema=list(SERIES), orient="row")
+        found = found.join(named.unique(), on=SERIES, how="semi")
+    if choice.start_datetime is not None:
+        conditions.append(hour >= moment("start_datetime", choice.start_datetime))
+    if choice.end_datetime is not None:
+        conditions.append(hour < moment("end_datetime", choice.end_datetime))
     return found.filter(*conditions)
 
 

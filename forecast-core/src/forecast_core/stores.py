@@ -10,6 +10,7 @@ from forecast_core import alarms, archive, consumer_types, feature_store, quaran
 from forecast_core.contracts.settings import Settings
 from forecast_core.tables import upkeep
 from forecast_core.tables.declaration import Declaration
+from forecast_core.tracking import decisions, searches
 
 TABLES: Final[tuple[Declaration, ...]] = (
     *feature_store.TABLES,
@@ -18,6 +19,8 @@ TABLES: Final[tuple[Declaration, ...]] = (
     *archive.TABLES,
     *alarms.TABLES,
     *consumer_types.TABLES,
+    *decisions.TABLES,
+    *searches.TABLES,
 )
 """Every table of the store; a family (the observations of each feature group) counts as one."""
 
@@ -65,13 +68,22 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]
 
 
 def migrate(settings: Settings) -> list[str]:
-    """Bring every table to its newest format; return the names of those that had an older one.
+    """Bring every table to its newest format, and copy what version 1.0.0 kept in MLflow into tables.
 
     Safe to kill and to repeat, and safe beside readers and writers of this version of the software. A first write
     migrates its table otherwise.
 
+    Returns:
+        Names of the tables that changed.
+
     Raises:
         FormatError: If a newer version of this software wrote a table, or it is damaged.
         StorageError: If the store cannot be read or written now.
+        TrackingError: If the tracking database cannot be read now.
     """
-    return [name for each in TABLES for name, table in each.tables(settings).items() if table.migrate()]
+    upgraded = [name for each in TABLES for name, table in each.tables(settings).items() if table.migrate()]
+    copied = {
+        "promotions": decisions.Decisions(settings).migrate(),
+        "searches": searches.Searches(settings).migrate(),
+    }
+    return [*upgraded, *(name for name, rows in copied.items() if rows)]

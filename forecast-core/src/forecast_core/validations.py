@@ -6,7 +6,7 @@ beside the tables: ``validation/DATASET/NAME.json`` and ``.html``.
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -15,7 +15,8 @@ from forecast_core.contracts.schema import UTC_HOUR, Frame, meaning
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window, as_utc
 from forecast_core.tables import blobs, checks, keyed
-from forecast_core.tables.declaration import Declaration
+from forecast_core.tables.declaration import dated
+from forecast_core.tables.faults import storage_errors
 
 FOLDER: Final = "validation"
 """Folder of the files in the store."""
@@ -49,7 +50,9 @@ VALIDATION_RUNS: Final = Frame(
 )
 """The validation of the observations of one window."""
 
-TABLES: Final = (Declaration(name="validation_runs", frame=VALIDATION_RUNS, dated_by="reference_datetime"),)
+_DATE: Final = "reference_date"
+"""Partition of the table: a run that writes, and a page that lists the newest runs, read a few days of it only."""
+TABLES: Final = (dated("validation_runs", VALIDATION_RUNS, by="reference_datetime", date_column=_DATE),)
 """The table of validation runs."""
 
 
@@ -101,30 +104,39 @@ class Validations:
 
     def write(self, run: ValidationRun) -> None:
         """Store a run in place of one of its name; the same again commits nothing."""
+        reference = as_utc(run.reference_datetime)
         row = {
             "dataset": checks.dataset_name(run.dataset),
             "name": run.name,
             "feature_group_version": checks.version_number("feature_group_version", run.feature_group_version),
-            "reference_datetime": as_utc(run.reference_datetime),
+            "reference_datetime": reference,
             "window_start": run.window.start,
             "window_end": run.window.end,
             "outcome": run.outcome,
             "findings": json.dumps([asdict(each) for each in run.findings]),
             "rules": run.rules,
             "failed_rules": run.failed_rules,
+            _DATE: reference.date(),
         }
-        keyed.replace(
-            self._runs, pl.DataFrame([row], schema=VALIDATION_RUNS), key={"dataset": run.dataset, "name": run.name}
-        )
+        key: dict[str, keyed.Value] = {_DATE: reference.date(), "dataset": run.dataset, "name": run.name}
+        keyed.replace(self._runs, pl.DataFrame([row], schema=self._runs.schema), key=key)
 
-    def runs(self, *, dataset: str | None = None) -> list[ValidationRun]:
+    def runs(self, *, dataset: str | None = None, days: int | None = None) -> list[ValidationRun]:
         """Return the runs by reference time and name, newest first.
 
         Args:
             dataset: Only runs of this dataset.
+            days: Only runs whose reference time lies on one of the newest so many days that have any run at all.
         """
-        wanted = [] if dataset is None else [pl.col("dataset") == dataset]
-        found = self._runs.collect(lambda rows: rows.filter(*wanted))
+        snapshot = self._runs.snapshot()
+        if snapshot is None:
+            return []
+        conditions = [] if dataset is None else [pl.col("dataset") == dataset]
+        if days is not None:
+            every = sorted({str(each[_DATE]) for each in snapshot.table.partitions()})
+            conditions.append(pl.col(_DATE).is_in([date.fromisoformat(each) for each in every[-days:]]))
+        with storage_errors(snapshot.uri):
+            found = snapshot.rows.filter(*conditions).collect()
         newest = found.sort("reference_datetime", "name", "dataset", descending=True)
         return [_run(row) for row in newest.iter_rows(named=True)]
 

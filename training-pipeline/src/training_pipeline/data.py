@@ -1,5 +1,6 @@
 """The observations that a run trains on, and what identifies a result besides its configuration."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -7,12 +8,26 @@ import polars as pl
 
 from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore
+from forecast_core.provenance.code import code_digest, library_versions
 from forecast_core.runs import TrainingRun
 
 
-def identity(run: TrainingRun) -> dict[str, Any]:
-    """Return what a result depends on besides its configuration, as plain JSON."""
-    return {"content_hash": run.training_dataset.content_hash, "fh": run.fh, "gap": run.gap, "code": code_version()}
+def identity(run: TrainingRun, *, entry_module: str, libraries: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a result depends on besides its configuration, as plain JSON.
+
+    Args:
+        run: The run that makes the result.
+        entry_module: The module of the function that makes it. Its content and that of all our modules that it imports
+            is part of the identity: an edited constant makes another result.
+        libraries: Distributions that decide the result besides ``provenance.code.LIBRARIES``.
+    """
+    return {
+        "content_hash": run.training_dataset.content_hash,
+        "fh": run.fh,
+        "gap": run.gap,
+        "code": code_digest(entry_module),
+        "libraries": library_versions(*libraries),
+    }
 
 
 def load(run: TrainingRun, settings: Settings) -> pl.DataFrame:
@@ -27,6 +42,6 @@ def load(run: TrainingRun, settings: Settings) -> pl.DataFrame:
 
 
 def code_version() -> str:
-    """Return the versions of the distributions that decide what a model is."""
+    """Return the versions of the distributions that made a result, for people to read."""
     distributions = ("training-pipeline", "forecast-core", "load-forecaster")
     return ", ".join(f"{name} {version(name)}" for name in distributions)

@@ -4,23 +4,20 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from forecast_core import tracking
 from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.runs import TrainingRun, resolve_training_run
+from forecast_core.tracking import Search, Searches, SearchResult, Trial
 from training_pipeline import data, search_space, study
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
 from training_pipeline.search_space import config_at
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.trial import FrozenTrial
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +34,7 @@ def run(
     reference_datetime: datetime | str | None = None,
     forecast_from: str = "last_observation",
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> SearchResult:
     """Search the configuration that forecasts the last days of a training dataset best, but for the latest ones.
 
     Those are held out: training compares what was found with the champion on them. A configuration is measured on
@@ -81,7 +78,7 @@ def run(
     seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
     sweep_id = _sweep_id(run, target)
     with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT):
-        return _found(settings, sweep_id, target) or _search(settings, run, sweep_id, target, seconds)
+        return _found(settings, run, sweep_id, target) or _search(settings, run, sweep_id, target, seconds)
 
 
 def _seconds(timeout: float | str) -> float:
@@ -96,43 +93,51 @@ def _seconds(timeout: float | str) -> float:
 
 def _sweep_id(run: TrainingRun, trials: int) -> str:
     origins = [HELD_OUT, FOLD_ORIGINS, len(folds(run.window, gap=run.gap))]
-    identity = {**data.identity(run), "trials": trials, "search": search_space.identity(), "origins": origins}
+    identity = data.identity(run, entry_module=__name__, libraries=("optuna",))
+    identity |= {"trials": trials, "search": search_space.identity(), "origins": origins}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _found(settings: Settings, sweep_id: str, trials: int) -> dict[str, Any] | None:
-    """Return the result of the sweep if it is done."""
-    runs = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "sweep", "trials": str(trials)})
-    done = [run for run in runs if run.status == "FINISHED"]
-    if not done:
+def _found(settings: Settings, run: TrainingRun, sweep_id: str, trials: int) -> SearchResult | None:
+    """Return the result of the search if it is done."""
+    searches = Searches(settings)
+    found = searches.found().get(sweep_id)
+    if found is None or found.trials < trials:
         return None
     logger.info("sweep %s is done already", sweep_id)
-    return dict(json.loads(done[0].tags["result"]))
+    if run.reference_datetime < found.reference_datetime:
+        # Whichever run asked first, the search counts from the earliest reference time on.
+        found = replace(found, reference_datetime=run.reference_datetime)
+        searches.write(found, uploaded=False)
+    return found.to_json()
 
 
-def _search(settings: Settings, run: TrainingRun, sweep_id: str, target: int, seconds: float) -> dict[str, Any]:
-    history = data.load(run, settings)
-    parent = _parent_run(settings, sweep_id)
-    opened = study.open_study(settings.root / "optuna" / f"{sweep_id}.log", sweep_id)
-    record = _recorder(settings, run, sweep_id, parent)
-    done = study.finished(opened)
+def _search(settings: Settings, run: TrainingRun, sweep_id: str, target: int, seconds: float) -> SearchResult:
+    history, searches = data.load(run, settings), Searches(settings)
+    show = _shown(settings, run, sweep_id)
+    done = searches.trials(sweep_id)
     logger.info("sweep %s: %d of %d trials are finished", sweep_id, len(done), target)
     for trial in done:
-        record(trial)
+        show(trial)
     ends = folds(run.window, gap=run.gap)
-    options: dict[str, Any] = {"fh": run.fh, "gap": run.gap, "threads": settings.threads}
 
     def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
         config, measured = config_at(point), []
         for step, end in enumerate(ends):
-            measured.append(evaluate_fold(history, end=end, config=config, **options))
+            measured.append(
+                evaluate_fold(history, end=end, config=config, fh=run.fh, gap=run.gap, threads=settings.threads)
+            )
             value = fmean(objective(each) for each in measured)
             if step + 1 < len(ends):
                 report(step, value)
         return value, _mean(measured)
 
-    study.search(opened, measure, trials=target, timeout=seconds, after_each=record)
-    return _finish(settings, run, sweep_id, parent, opened)
+    def keep(trial: Trial) -> None:
+        searches.write_trial(sweep_id, trial)
+        show(trial)
+
+    study.search(study.study_of(done), measure, trials=target, timeout=seconds, after_each=keep)
+    return _finish(settings, run, sweep_id)
 
 
 def _mean(measured: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -148,47 +153,60 @@ def _parent_run(settings: Settings, sweep_id: str) -> str:
     return begun[0].run_id if begun else tracking.start_run(settings, name=f"sweep {sweep_id}", tags=tags)
 
 
-def _recorder(settings: Settings, run: TrainingRun, sweep_id: str, parent: str) -> Callable[["FrozenTrial"], None]:
-    """Return what records a completed trial as a run under the sweep's, once."""
+def _shown(settings: Settings, run: TrainingRun, sweep_id: str) -> Callable[[Trial], None]:
+    """Return what shows a finished trial to people, once: as an MLflow run under that of the search."""
+    parent = _parent_run(settings, sweep_id)
     known = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
-    recorded = {run.tags["trial"] for run in known if run.status == "FINISHED"}
+    shown = {each.tags["trial"] for each in known if each.status == "FINISHED"}
 
-    def record(trial: "FrozenTrial") -> None:
+    def show(trial: Trial) -> None:
         number = str(trial.number)
-        if number in recorded:
+        if number in shown:
             return
         tags = {"sweep_id": sweep_id, "artifact": "trial", "trial": number}
         run_id = tracking.start_run(settings, name=f"trial {number}", tags=tags, parent_run_id=parent)
-        measures = {**trial.user_attrs.get("measures", {}), "objective": trial.value}
-        outcome = {"pruned": str(study.is_pruned(trial))}
         tracking.finish_run(
-            settings, run_id, at=run.reference_datetime, params=trial.params, metrics=measures, tags=outcome
+            settings,
+            run_id,
+            reference_datetime=run.reference_datetime,
+            params=trial.point,
+            metrics={**trial.measures, "objective": trial.value},
+            tags={"pruned": str(trial.pruned)},
         )
-        recorded.add(number)
+        shown.add(number)
 
-    return record
+    return show
 
 
-def _finish(settings: Settings, run: TrainingRun, sweep_id: str, parent: str, opened: "Study") -> dict[str, Any]:
-    trials, best = study.finished(opened), opened.best_trial
-    done = len(trials)
-    result = {
-        "sweep_id": sweep_id,
-        "trials": done,
-        "pruned": sum(map(study.is_pruned, trials)),
-        "folds": len(folds(run.window, gap=run.gap)),
-        "held_out": held_out(run.window, gap=run.gap),
-        "default_value": trials[0].value,
-        "best_value": best.value,
-        "best_config": config_at(best.params).to_dict(),
-        "metrics": best.user_attrs["measures"],
-        "fh": run.fh,
-        "gap": run.gap,
-        "feature_view_version": run.view.version,
-        "training_dataset_version": run.training_dataset.version,
-        "window_end": run.window.end.strftime(DATETIME_FORMAT),
-        "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
-    }
-    tags = {"trials": str(done), "result": json.dumps(result)}
-    tracking.finish_run(settings, parent, at=run.reference_datetime, metrics={"objective": best.value}, tags=tags)
-    return result
+def _finish(settings: Settings, run: TrainingRun, sweep_id: str) -> SearchResult:
+    """Store what the search found; return it."""
+    searches = Searches(settings)
+    trials, before = searches.trials(sweep_id), searches.found().get(sweep_id)
+    asked = [run.reference_datetime, *([] if before is None else [before.reference_datetime])]
+    best = min((each for each in trials if not each.pruned), key=lambda each: (each.value, each.number))
+    search = Search(
+        sweep_id=sweep_id,
+        feature_view_version=run.view.version,
+        fh=run.fh,
+        gap=run.gap,
+        reference_datetime=min(asked),
+        training_dataset_version=run.training_dataset.version,
+        window_end=run.window.end,
+        trials=len(trials),
+        pruned=sum(each.pruned for each in trials),
+        folds=len(folds(run.window, gap=run.gap)),
+        held_out=held_out(run.window, gap=run.gap),
+        default_value=trials[0].value,
+        best_value=best.value,
+        best_config=config_at(dict(best.point)).to_dict(),
+        metrics=best.measures,
+    )
+    tracking.finish_run(
+        settings,
+        _parent_run(settings, sweep_id),
+        reference_datetime=run.reference_datetime,
+        metrics={"objective": best.value},
+        tags={"trials": str(len(trials))},
+    )
+    searches.write(search, uploaded=False)
+    return search.to_json()

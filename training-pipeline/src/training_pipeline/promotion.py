@@ -1,7 +1,7 @@
 """The champion by hand: promote, roll back, and see what was decided."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from forecast_core import tracking
 from forecast_core.contracts.arguments import moment, whole_number
@@ -11,13 +11,40 @@ from forecast_core.feature_store import FeatureStore
 from forecast_core.tracking import Promotion
 
 
+class Decision(TypedDict):
+    """A decision about the champion as plain JSON: ``at`` is its reference time; for the others see ``Promotion``."""
+
+    action: Literal["promote", "keep", "rollback"]
+    at: str
+    feature_view_version: int
+    fh: int
+    config: dict[str, Any] | None
+    source: str
+    candidate: dict[str, Any] | None
+    reason: str
+    test: dict[str, Any]
+    model_version: int | None
+    by: Literal["run", "person"]
+    code_version: str
+    decision_id: str
+
+
+class History(TypedDict):
+    """The champion (None: the shipped default) and the decisions that led to it, oldest first."""
+
+    feature_view_version: int
+    fh: int
+    champion: Decision | None
+    decisions: list[Decision]
+
+
 def promote(
     model_version: int | str,
     *,
     reference_datetime: datetime | str,
     reason: str = "by hand",
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Decision:
     """Make the recipe of a model version the champion from a reference time on; return the decision as plain JSON.
 
     Raises:
@@ -26,8 +53,9 @@ def promote(
         TrackingError: If the tracking database cannot be used now.
     """
     version = whole_number("model_version", model_version, least=1)
-    at = moment("reference_datetime", reference_datetime)
-    return as_json(tracking.promote(settings or Settings(), model_version=version, at=at, reason=reason))
+    reference = moment("reference_datetime", reference_datetime)
+    settings = settings or Settings()
+    return as_json(tracking.promote(settings, model_version=version, reference_datetime=reference, reason=reason))
 
 
 def rollback(
@@ -37,7 +65,7 @@ def rollback(
     reference_datetime: datetime | str,
     reason: str = "by hand",
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Decision:
     """Make the champion before the present one the champion again; return the decision as plain JSON.
 
     Raises:
@@ -47,35 +75,50 @@ def rollback(
     """
     settings = settings or Settings()
     view, hours = _scope(settings, feature_view_version, fh)
-    at = moment("reference_datetime", reference_datetime)
-    return as_json(tracking.rollback(settings, feature_view_version=view, fh=hours, at=at, reason=reason))
+    reference = moment("reference_datetime", reference_datetime)
+    return as_json(
+        tracking.rollback(settings, feature_view_version=view, fh=hours, reference_datetime=reference, reason=reason)
+    )
 
 
 def promotions(
     feature_view_version: int | str | None = None, fh: int | str = 24, *, settings: Settings | None = None
-) -> dict[str, Any]:
+) -> History:
     """Return the champion (None: the shipped default) and every decision that led to it, oldest first, as plain JSON.
 
     Raises:
         InvalidArgument: If an argument cannot be read.
         NotFoundError: If there is no training dataset to name the feature view.
-        TrackingError: If the tracking database cannot be used now.
+        StorageError: If the store cannot be read now.
     """
     settings = settings or Settings()
     view, hours = _scope(settings, feature_view_version, fh)
-    champion = tracking.champion(settings, feature_view_version=view, fh=hours)
-    decisions = tracking.promotions(settings, feature_view_version=view, fh=hours)
-    return {
-        "feature_view_version": view,
-        "fh": hours,
-        "champion": None if champion is None else as_json(champion),
-        "decisions": [as_json(each) for each in decisions],
-    }
+    found = tracking.reign_at(settings, feature_view_version=view, fh=hours)
+    return History(
+        feature_view_version=view,
+        fh=hours,
+        champion=None if found.champion is None else as_json(found.champion),
+        decisions=[as_json(each) for each in found.decisions],
+    )
 
 
-def as_json(decision: Promotion) -> dict[str, Any]:
+def as_json(decision: Promotion) -> Decision:
     """Return a decision as JSON can hold it."""
-    return {**vars(decision), "at": decision.at.strftime(DATETIME_FORMAT)}
+    return Decision(
+        action=decision.action,
+        at=decision.reference_datetime.strftime(DATETIME_FORMAT),
+        feature_view_version=decision.feature_view_version,
+        fh=decision.fh,
+        config=None if decision.config is None else dict(decision.config),
+        source=decision.source,
+        candidate=None if decision.candidate is None else dict(decision.candidate),
+        reason=decision.reason,
+        test=dict(decision.test),
+        model_version=decision.model_version,
+        by=decision.by,
+        code_version=decision.code_version,
+        decision_id=decision.decision_id,
+    )
 
 
 def _scope(settings: Settings, feature_view_version: int | str | None, fh: int | str) -> tuple[int, int]:

@@ -1,30 +1,47 @@
-"""Retraining policy: whether a run trains a model, or goes on with one that there is."""
+"""Retraining policy: up to which hour the model of a run has learnt.
+
+A run trains on the window that the policy cuts out of its own, with values as known at its own reference time, unless
+there is a model of the same rows, configuration and code. So which model a run forecasts with depends on the run's own
+data, and not on which runs came before it; runs whose cut windows have the same rows share a model.
+"""
 
 import re
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from forecast_core import tracking
-from forecast_core.alarms import Alarms
-from forecast_core.contracts.arguments import moment
+from forecast_core.alarms import Alarms, derive
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
+from forecast_core.feature_store import FeatureStore
 from forecast_core.runs import TrainingRun
-from forecast_core.tracking import ModelVersion
-from training_pipeline import data
-from training_pipeline.best_config import Choice
 
 _EVERY = re.compile(r"every (\d+) hours?")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT: Final = timedelta(microseconds=1)
+
+CALM_HOURS: Final = 168
+"""Under ``on_alarm``, hours after which a model is made anew also without an alarm.
+
+An older one could not be made from the data of a run alone.
+"""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Train in every run (``hours`` 0), when the model is ``hours`` old, or (None) when an alarm is open."""
+    """How often a model is made anew.
+
+    Attributes:
+        text: The policy as users write it.
+        hours: At the multiples of so many hours since 1970.
+        on_alarm: In every run while an alarm of monitoring is open, too.
+    """
 
     text: str
-    hours: int | None
+    hours: int
+    on_alarm: bool = False
 
 
 def policy(text: str) -> Policy:
@@ -38,55 +55,66 @@ def policy(text: str) -> Policy:
     """
     words = text.strip().lower()
     if words == "every_run":
-        return Policy(words, 0)
+        return Policy(words, 1)
     if words == "on_alarm":
-        return Policy(words, None)
-    if found := _EVERY.fullmatch(words):
+        return Policy(words, CALM_HOURS, on_alarm=True)
+    if (found := _EVERY.fullmatch(words)) and int(found[1]):
         return Policy(words, int(found[1]))
     raise InvalidArgument(f"retrain must be every_run, every N hours or on_alarm, not {text!r}", argument="retrain")
 
 
-def kept(settings: Settings, run: TrainingRun, choice: Choice, policy: Policy) -> tuple[ModelVersion | None, str]:
-    """Return the model that the policy goes on with, or None to train one, and why.
+def cut(settings: Settings, run: TrainingRun, policy: Policy) -> TrainingRun:
+    """Return the run with the training dataset that its policy asks for.
 
-    Only a model of the same recipe (configuration and code) counts, for the same feature view, horizon and gap, and
-    none of a later reference time.
+    The window ends as many hours earlier as the run is later than the hour at which the policy last asks for a new
+    model. It begins with the first hour that every run has which shares this model.
 
     Raises:
-        TrackingError: If the tracking database cannot be read now.
-        StorageError: If the alarms cannot be read now.
+        InvalidArgument: If the window is shorter than twice the hours of the policy.
+        StorageError: If the store cannot be read or written now.
     """
-    if policy.hours == 0:
-        return None, "a model is trained in every run"
-    newest = _newest(settings, run, choice)
-    if newest is None:
-        return None, "there is no model of this recipe yet"
-    age = run.reference_datetime - moment("reference_datetime", newest.tags["reference_datetime"])
-    hours = age // HOUR
-    if policy.hours is not None:
-        due = age >= timedelta(hours=policy.hours)
-        return (None if due else newest), f"model version {newest.version} is {hours} hours old"
+    if policy.hours == 1:
+        return run
+    if run.window.hours < 2 * policy.hours:
+        raise InvalidArgument(
+            f"retrain={policy.text} needs a window of {2 * policy.hours} hours or more, not of {run.window.hours}: "
+            "export more days (days_export), or train more often",
+            argument="retrain",
+        )
+    late = (floor_hour(run.reference_datetime) - _due(settings, run, policy)) // HOUR
+    start = run.window.start + (policy.hours - 1 - late) * HOUR
+    window = Window(start, run.window.end - late * HOUR)
+    dataset = FeatureStore(settings).create_training_dataset(
+        feature_view_version=run.view.version, window=window, reference_datetime=run.reference_datetime
+    )
+    return replace(run, window=window, training_dataset=dataset)
+
+
+def _due(settings: Settings, run: TrainingRun, policy: Policy) -> datetime:
+    """Return the latest hour, up to the reference time of a run, at which the policy asks for a new model."""
+    period = policy.hours * HOUR
+    multiple = _EPOCH + (run.reference_datetime - _EPOCH) // period * period
+    if not policy.on_alarm:
+        return multiple
     # What monitoring finds in this run comes after the training, also when the run is repeated.
-    before = run.reference_datetime - timedelta(microseconds=1)
-    found = Alarms(settings).read(feature_view_version=run.view.version, as_of=before, only_open=True)
-    kinds = sorted({row["kind"] for row in found.iter_rows(named=True) if row["source"] == "monitoring"})
-    if kinds:
-        return None, f"alarms are open: {', '.join(kinds)}"
-    return newest, f"no alarm is open; model version {newest.version} is {hours} hours old"
+    before = run.reference_datetime - _INSTANT
+    checks = Alarms(settings).read_checks(
+        feature_view_version=run.view.version, reference_from=multiple - period, as_of=before
+    )
+    alarms = derive(checks.filter(checks["source"] == "monitoring"))
+    if alarms["cleared_at"].null_count():
+        return floor_hour(run.reference_datetime)
+    # The run that found the alarm cleared had trained before it looked.
+    cleared = [floor_hour(each) for each in alarms["cleared_at"]]
+    return max([multiple, *cleared])
 
 
-def _newest(settings: Settings, run: TrainingRun, choice: Choice) -> ModelVersion | None:
-    wanted = {
-        "feature_view_version": str(run.view.version),
-        "fh": str(run.fh),
-        "gap": str(run.gap),
-        "code_version": data.code_version(),
-        "config": choice.config_text(),
-    }
-    models = tracking.find_model_versions(settings, wanted)
-    past = [each for each in models if _reference(each) <= run.reference_datetime]
-    return max(past, key=lambda each: (_reference(each), each.version), default=None)
-
-
-def _reference(model: ModelVersion) -> Any:
-    return moment("reference_datetime", model.tags["reference_datetime"])
+def reason(run: TrainingRun, policy: Policy, *, trained: bool, version: int) -> str:
+    """Return in words why a run trained a model, or why not; ``run`` is as ``cut`` returned it."""
+    if trained:
+        return f"{policy.text}: no model of this configuration was fitted on the hours up to " + (
+            f"{run.window.end:{DATETIME_FORMAT}} yet"
+        )
+    return f"{policy.text}: model version {version} was fitted on just these hours, up to " + (
+        f"{run.window.end:{DATETIME_FORMAT}}"
+    )

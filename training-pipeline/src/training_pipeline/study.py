@@ -1,12 +1,11 @@
-"""The search itself: an Optuna study in a journal file, which goes on where it was killed and ends the same."""
+"""The search itself: an Optuna study that is made anew from stored trials, and goes on as it would have gone on."""
 
 import logging
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from forecast_core.tracking import Trial
 from training_pipeline.search_space import default_point, distributions
 
 if TYPE_CHECKING:
@@ -19,40 +18,52 @@ Measured = tuple[float, dict[str, Any]]
 """An objective to minimise, and the measures to keep with it."""
 
 Report = Callable[[int, float], None]
-"""Called with a step and the objective so far; it does not return if the trial is not worth going on with."""
+"""Called with a step and the objective so far; it raises ``optuna.TrialPruned`` to give the trial up."""
 
 PRUNED_AFTER: Final = 4
 """Trials that are completed before one is given up for being worse than their median at the same step."""
 
 
-def open_study(path: Path, name: str) -> "Study":
-    """Open the study in the journal ``path``, which is made if absent; the caller makes sure to be the only one.
+def study_of(trials: Sequence[Trial]) -> "Study":
+    """Return a study in memory that has had these finished trials, in the order of their numbers.
 
-    What a killed process left is put right: a lock, half a line, trials that nobody runs any more.
+    It goes on as the study went on that ran them: the sampler and the pruner know a trial by its point, its value, the
+    values after its steps and whether it was given up.
     """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-    from optuna.trial import TrialState
+    from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-    if path.exists():
-        _drop_half_line(path)
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        logger.info("trial %d was killed; it is run again", trial.number)
-        study.tell(trial.number, state=TrialState.FAIL)
+    study = optuna.create_study(direction="minimize")
+    for trial in trials:
+        study.add_trial(
+            create_trial(
+                state=TrialState.PRUNED if trial.pruned else TrialState.COMPLETE,
+                value=trial.value,
+                params=dict(trial.point),
+                distributions=distributions(),
+                user_attrs={"measures": dict(trial.measures)},
+                intermediate_values=dict(trial.steps),
+            )
+        )
     return study
 
 
-def _drop_half_line(path: Path) -> None:
-    written = path.read_bytes()
-    whole = written.rfind(b"\n") + 1
-    if whole < len(written):
-        os.truncate(path, whole)
+def as_trial(finished: "FrozenTrial", number: int) -> Trial:
+    """Return a finished trial as it is stored.
+
+    Args:
+        finished: As Optuna has it.
+        number: Its place among the finished trials, from 0 on.
+    """
+    return Trial(
+        number=number,
+        pruned=is_pruned(finished),
+        value=cast("float", finished.value),
+        point=finished.params,
+        measures=finished.user_attrs.get("measures", {}),
+        steps=finished.intermediate_values,
+    )
 
 
 def finished(study: "Study") -> "list[FrozenTrial]":
@@ -73,7 +84,7 @@ def search(
     *,
     trials: int,
     timeout: float,
-    after_each: Callable[["FrozenTrial"], None],
+    after_each: Callable[[Trial], None],
 ) -> None:
     """Run trials until ``trials`` are finished, or until ``timeout`` seconds have passed since this call.
 
@@ -94,7 +105,7 @@ def search(
             *(count + 1, trials, trial.value, ", given up" if is_pruned(trial) else "", study.best_value),
             monotonic() - trial_begun,
         )
-        after_each(trial)
+        after_each(as_trial(trial, count))
 
 
 def _run_trial(study: "Study", measure: Callable[[dict[str, Any], Report], Measured], count: int) -> "FrozenTrial":

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import load_forecaster
 from forecast_core import tracking
@@ -17,13 +17,38 @@ from forecast_core.provenance.digests import of_files
 from forecast_core.runs import TrainingRun, resolve_training_run
 from forecast_core.tracking import ModelVersion
 from training_pipeline import champion, data, retraining
-from training_pipeline.champion import Verdict
+from training_pipeline.champion import ChampionFacts, Verdict
 from training_pipeline.evaluation import ORIGINS
 
 logger = logging.getLogger(__name__)
 
 _SAME_TRAINING_WAIT: Final = 900.0
 _FOLDER: Final = "model"
+
+
+class Training(TypedDict):
+    """Whether the run made its model, by which policy, and why."""
+
+    policy: str
+    trained: bool
+    reason: str
+
+
+class TrainingResult(TypedDict):
+    """A model version as it was registered, and how a run came to it."""
+
+    model_version: int
+    metrics: dict[str, float | None]
+    config_source: str
+    config: dict[str, Any]
+    champion: ChampionFacts
+    training: Training
+    fh: int
+    feature_view_version: int
+    training_dataset_version: int
+    content_hash: str
+    code_version: str
+    run_id: str
 
 
 def from_best_config(
@@ -36,20 +61,20 @@ def from_best_config(
     dag_run_id: str | None = None,
     forecast_from: str = "last_observation",
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Train on a training dataset with the champion's configuration, and register the model.
 
     The best configuration of a search is a challenger: it replaces the champion only if it is not worse on the latest
-    origins, and the result says why it did or did not. The same training dataset, horizon, configuration and code are
-    the same model version: asked for again, it is returned and not fitted again. Killed anywhere and called again,
-    exactly one version is registered.
+    origins of the search's training dataset, and the result says why it did or did not. The same training dataset,
+    horizon, configuration and code are the same model version: asked for again, it is returned and not fitted again.
+    Killed anywhere and called again, exactly one version is registered.
 
     Args:
         fh: Hours that the model shall forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
         training_dataset_version: As ``feature_view.create`` returned it; default the newest.
-        reference_datetime: Promotions and best configurations of later reference times are not used; default when the
-            training dataset became known.
+        reference_datetime: Searches and decisions of later reference times do not count; default when the training
+            dataset became known.
         retrain: When to train: ``every_run``, ``every N hours`` or ``on_alarm``; otherwise the newest model of the
             champion's recipe is returned; None or an empty text means ``settings.retrain``.
         dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
@@ -80,25 +105,21 @@ def from_best_config(
     policy = retraining.policy(retrain or settings.retrain)
     verdict = champion.decide(settings, run)
     logger.info("configuration: %s; %s", verdict.choice.source, verdict.facts["reason"])
-    kept, reason = retraining.kept(settings, run, verdict.choice, policy)
-    training = {"policy": policy.text, "trained": kept is None, "reason": reason}
-    if kept is not None:
-        logger.info("no model is trained: %s", reason)
-        return _report(kept, verdict, training)
+    run = retraining.cut(settings, run, policy)
     fingerprint = _fingerprint(run, verdict)
     with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT):
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
-        if registered:
-            model = registered[0]
-            logger.info("model version %d was made of just this", model.version)
-        else:
-            model = _register(settings, run, verdict, fingerprint, dag_run_id)
-    tracking.name_champion(settings, model)
-    return _report(model, verdict, training)
+        model = registered[0] if registered else _register(settings, run, verdict, fingerprint, dag_run_id)
+    tracking.follow_champion(settings, feature_view_version=run.view.version, fh=run.fh)
+    # By whom the model was made, and not whether this call made it: a run that is repeated answers the same.
+    trained = model.tags["reference_datetime"] == run.reference_datetime.strftime(DATETIME_FORMAT)
+    reason = retraining.reason(run, policy, trained=trained, version=model.version)
+    logger.info("model version %d: %s", model.version, reason)
+    return _report(model, verdict, Training(policy=policy.text, trained=trained, reason=reason))
 
 
 def _fingerprint(run: TrainingRun, verdict: Verdict) -> str:
-    identity = {**data.identity(run), "config": verdict.choice.config.to_dict()}
+    identity = {**data.identity(run, entry_module=__name__), "config": verdict.choice.config.to_dict()}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -147,7 +168,7 @@ def _train(
     tracking.finish_run(
         settings,
         run_id,
-        at=run.reference_datetime,
+        reference_datetime=run.reference_datetime,
         params=choice.config.to_dict(),
         metrics=evaluation.metrics,
         tags=tags,
@@ -181,23 +202,23 @@ def _provenance(run: TrainingRun, verdict: Verdict, measures: dict[str, Any]) ->
     }
 
 
-def _report(model: ModelVersion, verdict: Verdict, training: dict[str, Any]) -> dict[str, Any]:
+def _report(model: ModelVersion, verdict: Verdict, training: Training) -> TrainingResult:
     """Return a version's facts as they were registered, and why this call came to it.
 
     A search may end at the default: the version is then the one that was trained before it.
     """
     tags = model.tags
-    return {
-        "model_version": model.version,
-        "metrics": json.loads(tags["metrics"]),
-        "config_source": verdict.choice.source,
-        "config": json.loads(tags["config"]),
-        "champion": verdict.facts,
-        "training": training,
-        "fh": int(tags["fh"]),
-        "feature_view_version": int(tags["feature_view_version"]),
-        "training_dataset_version": int(tags["training_dataset_version"]),
-        "content_hash": tags["content_hash"],
-        "code_version": tags["code_version"],
-        "run_id": model.run_id,
-    }
+    return TrainingResult(
+        model_version=model.version,
+        metrics=json.loads(tags["metrics"]),
+        config_source=verdict.choice.source,
+        config=json.loads(tags["config"]),
+        champion=verdict.facts,
+        training=training,
+        fh=int(tags["fh"]),
+        feature_view_version=int(tags["feature_view_version"]),
+        training_dataset_version=int(tags["training_dataset_version"]),
+        content_hash=tags["content_hash"],
+        code_version=tags["code_version"],
+        run_id=model.run_id,
+    )

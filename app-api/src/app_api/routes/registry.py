@@ -14,8 +14,8 @@ from app_api.paging import paged
 from app_api.parameters import PageQuery, Version, ViewQuery
 from app_api.problems import described
 from forecast_core import tracking
-from forecast_core.tracking import ModelVersion
-from forecast_core.tracking.promotions import named_champion
+from forecast_core.tracking import ModelVersion, Promotion
+from forecast_core.tracking.aliases import named_champions
 
 router = APIRouter(tags=["models"])
 
@@ -32,7 +32,7 @@ def models(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
     served = served_by(request)
 
     def make() -> bytes:
-        found, named = tracking.find_model_versions(served.settings)[::-1], named_champion(served.settings)
+        found, named = tracking.find_model_versions(served.settings)[::-1], named_champions(served.settings)
         return paged(request, query, found, lambda page: [_summary(each, named).model_dump() for each in page])
 
     return hashed_answer(request, make)
@@ -49,7 +49,7 @@ def card(request: Request, version: Annotated[Version, Path()]) -> Response:
     served = served_by(request)
 
     def make() -> ModelCard:
-        return _card(tracking.model_version(served.settings, version), named_champion(served.settings))
+        return _card(tracking.model_version(served.settings, version), named_champions(served.settings))
 
     return hashed_answer(request, make)
 
@@ -67,16 +67,21 @@ def promotions(request: Request, query: Annotated[PromotionsQuery, Query()]) -> 
 
     def make() -> bytes:
         found = tracking.promotions(served.settings, feature_view_version=view, fh=query.fh)[::-1]
-        return paged(request, query, found, lambda page: [asdict(each) for each in page])
+        return paged(request, query, found, lambda page: [_decision(each) for each in page])
 
     return hashed_answer(request, make)
 
 
-def _summary(model: ModelVersion, champion: int | None) -> ModelSummary:
-    return ModelSummary.model_validate(_facts(model, champion))
+def _decision(decision: Promotion) -> dict[str, Any]:
+    facts = {name: value for name, value in asdict(decision).items() if name in Decision.model_fields}
+    return {**facts, "at": decision.reference_datetime, "decision_id": decision.decision_id}
 
 
-def _facts(model: ModelVersion, champion: int | None) -> dict[str, Any]:
+def _summary(model: ModelVersion, champions: set[int]) -> ModelSummary:
+    return ModelSummary.model_validate(_facts(model, champions))
+
+
+def _facts(model: ModelVersion, champions: set[int]) -> dict[str, Any]:
     tags = model.tags
     return {
         "version": model.version,
@@ -86,15 +91,15 @@ def _facts(model: ModelVersion, champion: int | None) -> dict[str, Any]:
         "training_dataset_version": tags.get("training_dataset_version"),
         "configuration_source": tags.get("config_source"),
         "metrics": _parsed(tags, "metrics") or {},
-        "champion": model.version == champion,
+        "champion": model.version in champions,
     }
 
 
-def _card(model: ModelVersion, champion: int | None) -> ModelCard:
+def _card(model: ModelVersion, champions: set[int]) -> ModelCard:
     apart = {"metrics", "files", "made_by", "config", "config_source"}
     return ModelCard.model_validate(
         {
-            **_facts(model, champion),
+            **_facts(model, champions),
             "source": model.source,
             "configuration": _parsed(model.tags, "config"),
             "files": _parsed(model.tags, "files") or {},

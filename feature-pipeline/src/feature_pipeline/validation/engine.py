@@ -89,7 +89,7 @@ def _expectation(gx: Any, each: Expectation, table: pl.DataFrame) -> Any:
         column = gx.expectations.row_conditions.Column(MARK + each.name)
         arguments["row_condition"] = column == False  # noqa: E712 - builds a condition, compares nothing
     severity = "critical" if each.severity == "error" else "warning"
-    meta = {"name": each.name, "promise": each.promise}
+    meta = {"name": each.name, "description": each.description}
     return getattr(gx.expectations, each.kind)(**arguments, severity=severity, meta=meta)
 
 

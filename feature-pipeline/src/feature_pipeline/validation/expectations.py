@@ -1,6 +1,7 @@
-"""The schema of observations as expectations: declared once, for a dataset and a window, checked by Great Expectations.
+"""The validation rules, declared as expectations for a dataset and a window; Great Expectations checks them.
 
-An error stops the load. A warning is stored with the values, and both are kept in quarantine with their reason.
+If a rule of severity ``error`` fails, nothing is stored. If one of severity ``warning`` fails, the observations are
+stored. The rows that fail go to quarantine with the reason.
 """
 
 from dataclasses import dataclass, field
@@ -15,28 +16,28 @@ Severity = Literal["error", "warning"]
 Subject = Literal["values", "series"]
 
 PAST_HOUR: Final = "seconds_past_hour"
-"""Column derived for the check that times are full hours."""
+"""Column with the seconds since the last full hour, for the rule ``full_hour``."""
 
 MARK: Final = "accepted_"
-"""Prefix of a column that is true for rows accepted for the expectation named after it."""
+"""Prefix of the column that is true for rows that a person released from the rule named after it."""
 
 SHAPE: Final = {
-    "flat_line": "no series stays on one value",
-    "zero": "no series is zero at hours at which it is not otherwise",
-    "spike": "no value jumps away from its neighbours or from what its hour is otherwise",
-    "level_shift": "no series is suddenly on another level",
+    "flat_line": "a series must not repeat one value hour after hour",
+    "zero": "a series must not be zero at a local hour at which it usually is not",
+    "spike": "a value must not be far from its neighbours or from what is usual at its hour",
+    "level_shift": "the level of a series must not change from one hour to the next",
 }
-"""Expectations about the shape of series: columns of reasons, null where there is nothing to say."""
+"""Rules about the shape of series. Each has a column in the table of values: the reason why a row fails, or null."""
 
 SERIES_STATE: Final = {
-    "incomplete": "every series has every hour of the window",
-    "vanished": "every series that was known has values",
-    "new_series": "every series was known before",
+    "incomplete": "a series must have every hour of the window",
+    "vanished": "a series that had values before must have values",
+    "new_series": "a series must have had values before",
 }
-"""Expectations about whole series: columns of reasons in the table of series."""
+"""Rules about whole series. Each has a column in the table of series: the reason why a series fails, or null."""
 
 RELEASABLE: Final = frozenset({"range", "known_area", "known_consumer_type", *SHAPE, *SERIES_STATE})
-"""Expectations of which a person may accept what breaks them; what breaks the others the store could not hold."""
+"""Rules from which a person may release rows. The store cannot hold rows that fail one of the others."""
 
 VALUE_COLUMNS: Final = (*OBSERVATIONS, PAST_HOUR, *SHAPE)
 _PANDAS_TYPES: Final = {"area": "str", "consumer_type": "str", "energy_consumption": "float64"}
@@ -44,47 +45,59 @@ _PANDAS_TYPES: Final = {"area": "str", "consumer_type": "str", "energy_consumpti
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """One promise of the data.
+    """One validation rule.
 
     Attributes:
-        name: Names it in results, counts, quarantine and acceptances.
-        promise: What is expected, in words.
-        severity: An ``error`` stops the load, a ``warning`` does not.
-        subject: What has it: each value, or each series.
-        kind: Great Expectations' class.
-        arguments: The class's arguments.
+        name: Names the rule in results, counts, quarantine and releases.
+        description: What the rule demands, as a sentence with "must".
+        severity: Whether the observations are stored if the rule fails: not if it is an ``error``.
+        subject: What the rule judges: each value, or each series.
+        kind: Name of Great Expectations' class.
+        arguments: Arguments of the class.
     """
 
     name: str
-    promise: str
+    description: str
     severity: Severity
     kind: str
     arguments: dict[str, Any] = field(default_factory=dict)
     subject: Subject = "values"
 
 
-def suite(dataset: Dataset, window: Window, *, known_at: datetime) -> list[Expectation]:
-    """Return what is expected of the observations that ``dataset`` has for ``window`` at ``known_at``."""
-    return [*structure(), *_keys(window), *_values(dataset), *_freshness(dataset, window, known_at), *_reasons()]
+def suite(dataset: Dataset, window: Window, *, reference_datetime: datetime) -> list[Expectation]:
+    """Return the rules for the observations that ``dataset`` has of ``window`` at the reference time."""
+    return [
+        *structure(),
+        *_keys(window),
+        *_values(dataset),
+        *_freshness(dataset, window, reference_datetime),
+        *_reasons(),
+    ]
 
 
 def structure() -> list[Expectation]:
-    """Return what is expected of the frame before its rows can be looked at, and of no value missing."""
+    """Return the rules about columns, types and missing values; a frame of any columns can be checked by them."""
     columns = list(OBSERVATIONS)
     return [
         _error(
             "columns",
-            f"the columns are {columns}",
+            f"the columns must be {', '.join(columns)}",
             "ExpectTableColumnsToMatchSet",
             column_set=columns,
             exact_match=False,
         ),
         *(
-            _error(f"type_{name}", f"{name} is of type {kind}", "ExpectColumnValuesToBeOfType", column=name, type_=kind)
+            _error(
+                f"type_{name}",
+                f"{name} must be of type {kind}",
+                "ExpectColumnValuesToBeOfType",
+                column=name,
+                type_=kind,
+            )
             for name, kind in _PANDAS_TYPES.items()
         ),
         *(
-            _error(f"missing_{name}", f"{name} is not missing", "ExpectColumnValuesToNotBeNull", column=name)
+            _error(f"missing_{name}", f"{name} must not be missing", "ExpectColumnValuesToNotBeNull", column=name)
             for name in columns
         ),
     ]
@@ -94,7 +107,7 @@ def _keys(window: Window) -> list[Expectation]:
     return [
         _error(
             "full_hour",
-            "datetime_utc is a full hour",
+            "datetime_utc must be a full hour",
             "ExpectColumnValuesToBeBetween",
             column=PAST_HOUR,
             min_value=0,
@@ -102,7 +115,7 @@ def _keys(window: Window) -> list[Expectation]:
         ),
         _error(
             "inside_window",
-            "datetime_utc is inside the window that was asked for",
+            "datetime_utc must be inside the window that was asked for",
             "ExpectColumnValuesToBeBetween",
             column="datetime_utc",
             min_value=window.start,
@@ -111,7 +124,7 @@ def _keys(window: Window) -> list[Expectation]:
         ),
         _error(
             "unique_key",
-            "an area, consumer type and hour have one value only",
+            "an area, consumer type and hour must have one value",
             "ExpectCompoundColumnsToBeUnique",
             column_list=list(KEY),
         ),
@@ -123,7 +136,7 @@ def _values(dataset: Dataset) -> list[Expectation]:
     sets = [
         Expectation(
             name=f"known_{column}",
-            promise=f"{column} is one of {', '.join(names)}",
+            description=f"{column} must be one of {', '.join(names)}",
             severity="error",
             kind="ExpectColumnValuesToBeInSet",
             arguments={"column": column, "value_set": list(names)},
@@ -133,7 +146,7 @@ def _values(dataset: Dataset) -> list[Expectation]:
     ]
     bounds = Expectation(
         name="range",
-        promise=f"energy_consumption is between 0 and {dataset.maximum_kwh:,.0f} kWh",
+        description=f"energy_consumption must be between 0 and {dataset.maximum_kwh:,.0f} kWh",
         severity="error",
         kind="ExpectColumnValuesToBeBetween",
         arguments={"column": "energy_consumption", "min_value": 0.0, "max_value": dataset.maximum_kwh},
@@ -141,16 +154,17 @@ def _values(dataset: Dataset) -> list[Expectation]:
     return [*sets, bounds]
 
 
-def _freshness(dataset: Dataset, window: Window, known_at: datetime) -> list[Expectation]:
-    due = min(window.end, known_at - timedelta(days=dataset.days_late)) - HOUR
+def _freshness(dataset: Dataset, window: Window, reference_datetime: datetime) -> list[Expectation]:
+    due = min(window.end, reference_datetime - timedelta(days=dataset.days_late)) - HOUR
     if due < window.start:
         return []
-    promise = (
-        f"the newest hour is {due:{DATETIME_FORMAT}} or later, as the source is {dataset.days_late} days late at most"
+    description = (
+        f"the newest hour must be {due:{DATETIME_FORMAT}} or later: the source publishes at most "
+        f"{dataset.days_late} days late"
     )
     arguments = {"column": "datetime_utc", "min_value": due}
     kind = "ExpectColumnMaxToBeBetween"
-    return [Expectation(name="fresh", promise=promise, severity="warning", kind=kind, arguments=arguments)]
+    return [Expectation(name="fresh", description=description, severity="warning", kind=kind, arguments=arguments)]
 
 
 def _reasons() -> list[Expectation]:
@@ -158,16 +172,16 @@ def _reasons() -> list[Expectation]:
     return [
         Expectation(
             name=name,
-            promise=promise,
+            description=description,
             severity="warning",
             kind="ExpectColumnValuesToBeNull",
             arguments={"column": name},
             subject=subject,
         )
         for subject, reasons in subjects
-        for name, promise in reasons.items()
+        for name, description in reasons.items()
     ]
 
 
-def _error(name: str, promise: str, kind: str, **arguments: Any) -> Expectation:
-    return Expectation(name=name, promise=promise, severity="error", kind=kind, arguments=arguments)
+def _error(name: str, description: str, kind: str, **arguments: Any) -> Expectation:
+    return Expectation(name=name, description=description, severity="error", kind=kind, arguments=arguments)

@@ -1,6 +1,7 @@
-"""What Great Expectations found, as rows, as JSON and as sentences."""
+"""The result of Great Expectations as a frame of failing rows, as plain JSON and as sentences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,58 +10,85 @@ import polars as pl
 from feature_pipeline.validation.engine import EXAMPLES
 from feature_pipeline.validation.expectations import SERIES_STATE, SHAPE, Expectation
 from forecast_core.contracts.schema import OBSERVATIONS
-from forecast_core.contracts.window import as_utc
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.quarantine import FINDINGS, describe
+from forecast_core.validations import FindingCount, ValidationRun
 
-_REASONED: Final = {**SHAPE, **SERIES_STATE}
+_WITH_REASON: Final = {**SHAPE, **SERIES_STATE}
+"""Rules whose column says for each row why it fails."""
 _BULKY: Final = ("unexpected_index_list", "unexpected_list", "partial_unexpected_counts")
+"""Parts of a result that repeat every failing row; the quarantine has them."""
 
 
-def collect(checked: Any, expectations: Sequence[Expectation]) -> pl.DataFrame:
-    """Return FINDINGS: every row that breaks an expectation, sorted; an expectation without rows has none."""
-    declared = {each.name: each for each in expectations}
+def collect(checked: Any, rules: Sequence[Expectation]) -> pl.DataFrame:
+    """Return FINDINGS, sorted: every row that fails a rule. A rule about the table as a whole has no row."""
+    declared = {rule.name: rule for rule in rules}
     rows = []
     for result in checked.results:
-        each = declared[_name(result)]
+        rule = declared[_name(result)]
         for row in [] if result.success else result.result.get("unexpected_index_list") or []:
             named = {name: _plain(row.get(name)) for name in OBSERVATIONS}
-            reason = row[each.name] if each.name in _REASONED else f"not so: {each.promise}"
-            rows.append({**named, "expectation": each.name, "severity": each.severity, "reason": reason})
+            reason = row[rule.name] if rule.name in _WITH_REASON else rule.description
+            rows.append({**named, "expectation": rule.name, "severity": rule.severity, "reason": reason})
     return pl.DataFrame(rows, schema=FINDINGS).sort("severity", "expectation", *OBSERVATIONS)
 
 
-def reported(checked: Any, found: pl.DataFrame, facts: Mapping[str, str]) -> dict[str, Any]:
-    """Return Great Expectations' result as plain JSON, with examples instead of all rows, and with our counts."""
+def finding_counts(checked: Any, found: pl.DataFrame, rules: Sequence[Expectation]) -> tuple[FindingCount, ...]:
+    """Return how many rows fail each rule that failed, errors first; a rule about the whole table counts as one."""
+    declared = {rule.name: rule for rule in rules}
+    rows = dict(found.group_by("expectation").len().iter_rows())
+    failed = sorted((declared[_name(each)].severity, _name(each)) for each in checked.results if not each.success)
+    return tuple(FindingCount(name, severity, rows.get(name, 1)) for severity, name in failed)
+
+
+def reported(run: ValidationRun, checked: Any) -> dict[str, Any]:
+    """Return Great Expectations' result, with the run's facts and counts, as plain JSON; of failing rows, examples."""
     result: dict[str, Any] = checked.to_json_dict()
     for each in result["results"]:
         for name in _BULKY:
             each["result"].pop(name, None)
-    counts = found.group_by("severity", "expectation").len("rows").sort("severity", "expectation")
-    return {**result, "run": dict(facts), "findings": counts.to_dicts()}
+    return {**result, "run": facts(run), "findings": [asdict(each) for each in run.findings]}
+
+
+def facts(run: ValidationRun) -> dict[str, str]:
+    """Return what a result and a page say of their run: dataset, reference time and window, as text in UTC."""
+    return {
+        "dataset": run.dataset,
+        "reference": f"{run.reference_datetime:{DATETIME_FORMAT}}",
+        "window": f"{run.window.start:{DATETIME_FORMAT}} to {run.window.end:{DATETIME_FORMAT}} (exclusive)",
+    }
 
 
 def summary(checked: Any, found: pl.DataFrame) -> dict[str, str]:
-    """Return, for each broken expectation, a line: the promise, how many break it, and the first of them."""
+    """Return a line for each rule that failed: what it demands, how many rows fail, and the first of them."""
     lines = {}
     for result in checked.results:
         if result.success:
             continue
-        name, promise = _name(result), result.expectation_config.meta["promise"]
+        name, description = _name(result), result.expectation_config.meta["description"]
         rows = found.filter(pl.col("expectation") == name)
+        if rows.is_empty():
+            # About the table as a whole: there is no row to name.
+            seen = result.result.get("observed_value") or result.exception_info.get("exception_message")
+            lines[name] = f"{description}, found {seen}"
+            continue
         examples = ", ".join(_example(row) for row in rows.head(EXAMPLES).iter_rows(named=True))
-        what = "series" if name in SERIES_STATE else "rows"
-        lines[name] = f"{promise}: not so in {rows.height} {what} ({examples})" if examples else _rowless(result)
+        subject = f"{rows.height} series" if name in SERIES_STATE else counted(rows.height, "row")
+        lines[name] = f"{description}; not so in {subject} ({examples})"
     return lines
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _example(row: dict[str, object]) -> str:
-    return f"{describe(row)}: {row['reason']}" if row["expectation"] in _REASONED else describe(row)
-
-
-def _rowless(result: Any) -> str:
-    """A line about the table as a whole: there is no row to name, and none to put in quarantine."""
-    reason = result.result.get("observed_value") or result.exception_info.get("exception_message")
-    return f"{result.expectation_config.meta['promise']}: not so ({reason})"
+    return f"{describe(row)}: {row['reason']}" if row["expectation"] in _WITH_REASON else describe(row)
 
 
 def _name(result: Any) -> str:
@@ -69,7 +97,7 @@ def _name(result: Any) -> str:
 
 
 def _plain(value: Any) -> object:
-    """A value as pandas has it, as Python has it: missing is None, times are in UTC."""
+    """Return a value of pandas as Python has it: missing is None, times are in UTC."""
     if value is None or value != value:  # Only NaN and NaT differ from themselves.
         return None
     return as_utc(value) if isinstance(value, datetime) else value

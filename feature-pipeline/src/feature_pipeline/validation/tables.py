@@ -68,7 +68,8 @@ def series_table(
     hours = keyed.group_by(SERIES).agg(pl.col("datetime_utc").n_unique().alias("hours"))
     before = _frame(known).with_columns(known=pl.lit(value=True))
     named = pl.concat([hours.select(SERIES), _frame(expected), before.select(SERIES)]).unique()
-    table = named.join(hours, on=SERIES, how="left").join(before, on=SERIES, how="left").sort(SERIES)
+    # Without rechunk, pl.format panics on a column whose first chunk is empty (polars 2.1, several threads).
+    table = named.join(hours, on=SERIES, how="left").join(before, on=SERIES, how="left").sort(SERIES).rechunk()
     table = table.with_columns(pl.col("hours").cast(pl.Int64).fill_null(0), pl.col("known").fill_null(value=False))
     lacking = window.hours - pl.col("hours")
     reasons = {

@@ -100,11 +100,9 @@ def _configuration(settings: Settings, model: ModelVersion) -> dict[str, Any]:
     source = model.tags.get("config_source", "not recorded")
     found: dict[str, Any] = {"source": source, "values": json.loads(model.tags.get("config", "null"))}
     if " sweep " in source:
-        runs = tracking.find_runs(settings, {"artifact": "sweep", "sweep_id": source.split()[-1]})
-        results = [json.loads(run.tags["result"]) for run in runs if "result" in run.tags]
-        found["sweep"] = (
-            {name: value for name, value in results[0].items() if name != "best_config"} if results else None
-        )
+        search = tracking.Searches(settings).found().get(source.split()[-1])
+        result: Mapping[str, Any] = {} if search is None else search.to_json()
+        found["sweep"] = {name: value for name, value in result.items() if name != "best_config"} or None
     return found
 
 

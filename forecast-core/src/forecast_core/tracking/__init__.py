@@ -1,4 +1,4 @@
-"""Runs, tuned configurations and model versions, in MLflow's database and artifact folder.
+"""Models and runs in MLflow's database; searches and decisions about the champion in tables of the store.
 
 Writing goes through MLflow's own client, which takes about three seconds to import: inside functions only. Reading
 asks MLflow's tables directly, for a forecast needs one row of the registry and not the client. Nothing here uses
@@ -8,8 +8,10 @@ A locked or silent database is a ``TrackingError`` within the ``timeout`` of an 
 ``connect_timeout`` of a PostgreSQL URI (10 s by default).
 """
 
+from forecast_core.tracking.aliases import named_champion, named_champions
 from forecast_core.tracking.creation import create, loading
 from forecast_core.tracking.database import EXPERIMENT, MODEL
+from forecast_core.tracking.decisions import Decisions, Promotion, config_text
 from forecast_core.tracking.locks import lock
 from forecast_core.tracking.models import (
     ModelVersion,
@@ -20,40 +22,52 @@ from forecast_core.tracking.models import (
     register_model,
 )
 from forecast_core.tracking.promotions import (
-    Promotion,
     champion,
-    name_champion,
-    named_champion,
+    follow_champion,
     promote,
     promotions,
     record_promotion,
+    reign_at,
     rollback,
 )
-from forecast_core.tracking.runs import Run, find_runs, finish_run, log_files, start_run
+from forecast_core.tracking.reigns import Reign, Undecided, reign
+from forecast_core.tracking.runs import MlflowRun, find_runs, finish_run, log_files, start_run
+from forecast_core.tracking.searches import Search, Searches, SearchResult, Trial
 
 __all__ = [
     "EXPERIMENT",
     "MODEL",
+    "Decisions",
+    "MlflowRun",
     "ModelVersion",
     "Promotion",
-    "Run",
+    "Reign",
+    "Search",
+    "SearchResult",
+    "Searches",
+    "Trial",
+    "Undecided",
     "champion",
+    "config_text",
     "create",
     "download_model",
     "find_model_versions",
     "find_runs",
     "finish_run",
+    "follow_champion",
     "loading",
     "lock",
     "log_files",
     "model_version",
-    "name_champion",
     "named_champion",
+    "named_champions",
     "newest_model",
     "promote",
     "promotions",
     "record_promotion",
     "register_model",
+    "reign",
+    "reign_at",
     "rollback",
     "start_run",
 ]

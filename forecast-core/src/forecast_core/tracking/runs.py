@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class MlflowRun:
     """One run as the database has it now; ``status`` is MLflow's: RUNNING, FINISHED, FAILED, KILLED, SCHEDULED."""
 
     run_id: str
@@ -27,7 +27,7 @@ class Run:
     tags: Mapping[str, str]
 
 
-def find_runs(settings: Settings, tags: Mapping[str, str]) -> list[Run]:
+def find_runs(settings: Settings, tags: Mapping[str, str]) -> list[MlflowRun]:
     """Return the runs that carry all of ``tags`` with these values, oldest first; none if there is no database.
 
     Raises:
@@ -37,7 +37,7 @@ def find_runs(settings: Settings, tags: Mapping[str, str]) -> list[Run]:
         return [] if connection is None else _select_runs(connection, tags)
 
 
-def _select_runs(connection: "Connection", tags: Mapping[str, str]) -> list[Run]:
+def _select_runs(connection: "Connection", tags: Mapping[str, str]) -> list[MlflowRun]:
     from sqlalchemy import column, select, table
 
     # MLflow's tables; the version of MLflow is pinned, and a test compares these reads with its client's.
@@ -53,7 +53,7 @@ def _select_runs(connection: "Connection", tags: Mapping[str, str]) -> list[Run]
     by_run: dict[str, dict[str, str]] = {}
     for run_id, key, value in connection.execute(pairs):
         by_run.setdefault(run_id, {})[key] = value
-    return [Run(row.run_uuid, row.status, row.artifact_uri, by_run.get(row.run_uuid, {})) for row in found]
+    return [MlflowRun(row.run_uuid, row.status, row.artifact_uri, by_run.get(row.run_uuid, {})) for row in found]
 
 
 def start_run(settings: Settings, *, name: str, tags: Mapping[str, str], parent_run_id: str | None = None) -> str:
@@ -85,7 +85,7 @@ def finish_run(
     run_id: str,
     *,
     status: Literal["FINISHED", "FAILED"] = "FINISHED",
-    at: datetime,
+    reference_datetime: datetime,
     params: Mapping[str, object] | None = None,
     metrics: Mapping[str, float | None] | None = None,
     tags: Mapping[str, str] | None = None,
@@ -96,7 +96,7 @@ def finish_run(
         settings: Where the database is.
         run_id: As ``start_run`` gave it.
         status: How the run ended.
-        at: The time that the metrics stand at; the reference time of the work.
+        reference_datetime: Of the work; the metrics stand at this time.
         params: Values are kept as JSON.
         metrics: Those that are None or not finite are left out.
         tags: Added to those that the run has.
@@ -108,11 +108,11 @@ def finish_run(
     with writing(settings):
         from mlflow.entities import Metric, Param, RunTag
 
-        moment = int(at.timestamp() * 1000)
+        milliseconds = int(reference_datetime.timestamp() * 1000)
         finite = {name: value for name, value in (metrics or {}).items() if value is not None and math.isfinite(value)}
         mlflow.log_batch(
             run_id,
-            metrics=[Metric(name, float(value), moment, 0) for name, value in finite.items()],
+            metrics=[Metric(name, float(value), milliseconds, 0) for name, value in finite.items()],
             params=[Param(name, json.dumps(value)) for name, value in (params or {}).items()],
             tags=[RunTag(name, value) for name, value in (tags or {}).items()],
         )

@@ -1,0 +1,305 @@
+"""The tables ``searches`` and ``trials``: what searches for a better configuration found, and their trials."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, TypedDict
+
+import polars as pl
+
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.schema import UTC_HOUR, Frame, meaning
+from forecast_core.contracts.settings import Settings
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
+from forecast_core.tables.declaration import Declaration
+from forecast_core.tables.delta import Change, Snapshot
+from forecast_core.tables.keyed import Value, sql
+from forecast_core.tracking import mlflow_records
+
+_FIELDS: Final = pl.Schema(
+    {
+        "sweep_id": pl.String(),
+        "feature_view_version": pl.Int64(),
+        "fh": pl.Int64(),
+        "gap": pl.Int64(),
+        "reference_datetime": UTC_HOUR,
+        "training_dataset_version": pl.Int64(),
+        "window_end": UTC_HOUR,
+        "trials": pl.Int64(),
+        "pruned": pl.Int64(),
+        "folds": pl.Int64(),
+        "held_out": pl.Int64(),
+        "default_value": pl.Float64(),
+        "best_value": pl.Float64(),
+        "best_config": pl.String(),
+        "metrics": pl.String(),
+    }
+)
+
+SEARCHES: Final = Frame(
+    {"uploaded": pl.Boolean(), **_FIELDS},
+    key=("sweep_id", "uploaded"),
+    meaning={
+        "uploaded": "whether the best configuration is a challenger; a search then has a row of each kind",
+        "sweep_id": "hash that names the search",
+        **meaning("feature_view_version"),
+        "fh": "hours that were forecast",
+        "gap": "hours between the last observation and the first forecast hour",
+        "reference_datetime": "earliest reference time of the runs that asked for the search, UTC",
+        **meaning("training_dataset_version", "window_end"),
+        "trials": "number of finished trials",
+        "pruned": "number of those that were given up early",
+        "folds": "number of folds that a trial was measured on",
+        "held_out": "number of latest origins left for the comparison with the champion",
+        "default_value": "objective of the shipped default",
+        "best_value": "objective of the best trial",
+        "best_config": "configuration of the best trial, JSON",
+        "metrics": "measures of the best trial, JSON",
+    },
+)
+"""One row per search that has a result, and a second one (``uploaded``) once its best configuration is a challenger."""
+
+TRIALS: Final = Frame(
+    {
+        "sweep_id": pl.String(),
+        "number": pl.Int64(),
+        "pruned": pl.Boolean(),
+        "value": pl.Float64(),
+        "point": pl.String(),
+        "measures": pl.String(),
+        "steps": pl.String(),
+    },
+    key=("sweep_id", "number"),
+    meaning={
+        "sweep_id": SEARCHES.meaning["sweep_id"],
+        "number": "place among the finished trials, from 0 on",
+        "pruned": "whether the trial was given up early",
+        "value": "objective; of a trial that was given up, the last that it reported",
+        "point": "values that were tried, by name, JSON",
+        "measures": "measures of the configuration, JSON; empty if the trial was given up",
+        "steps": "objective after each fold but the last, by fold, JSON",
+    },
+)
+"""One row per finished trial; see ``Trial``."""
+
+_SEARCHES, _TRIALS = TABLES = (
+    Declaration(name="searches", frame=SEARCHES, dated_by="reference_datetime"),
+    Declaration(name="trials", frame=TRIALS),
+)
+"""The tables of searches."""
+
+
+class SearchResult(TypedDict):
+    """A ``Search`` as plain JSON; times are text in UTC."""
+
+    sweep_id: str
+    trials: int
+    pruned: int
+    folds: int
+    held_out: int
+    default_value: float
+    best_value: float
+    best_config: dict[str, Any]
+    metrics: dict[str, float | None]
+    fh: int
+    gap: int
+    feature_view_version: int
+    training_dataset_version: int
+    window_end: str
+    reference_datetime: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a search found.
+
+    Attributes:
+        sweep_id: Names the search: a hash of its training dataset, space, number of trials and code.
+        feature_view_version: Of the feature view.
+        fh: Hours that were forecast.
+        gap: Hours between the last observation and the first forecast hour.
+        reference_datetime: The earliest reference time of the runs that asked for this search.
+        training_dataset_version: Of the training dataset that was searched on.
+        window_end: End of its window.
+        trials: How many trials are finished.
+        pruned: How many of them were given up early.
+        folds: How many folds a trial was measured on.
+        held_out: How many of the latest origins were left for the comparison with the champion.
+        default_value: Objective of the shipped default.
+        best_value: Objective of the best trial.
+        best_config: Configuration of the best trial.
+        metrics: Measures of the best trial.
+    """
+
+    sweep_id: str
+    feature_view_version: int
+    fh: int
+    gap: int
+    reference_datetime: datetime
+    training_dataset_version: int
+    window_end: datetime
+    trials: int
+    pruned: int
+    folds: int
+    held_out: int
+    default_value: float
+    best_value: float
+    best_config: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+
+    def to_json(self) -> SearchResult:
+        """Return the fields as JSON can hold them."""
+        return SearchResult(
+            sweep_id=self.sweep_id,
+            trials=self.trials,
+            pruned=self.pruned,
+            folds=self.folds,
+            held_out=self.held_out,
+            default_value=self.default_value,
+            best_value=self.best_value,
+            best_config=dict(self.best_config),
+            metrics=dict(self.metrics),
+            fh=self.fh,
+            gap=self.gap,
+            feature_view_version=self.feature_view_version,
+            training_dataset_version=self.training_dataset_version,
+            window_end=self.window_end.strftime(DATETIME_FORMAT),
+            reference_datetime=self.reference_datetime.strftime(DATETIME_FORMAT),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One finished trial of a search.
+
+    Attributes:
+        number: Place among the finished trials, from 0 on.
+        pruned: Whether it was given up early.
+        value: Objective; of a trial that was given up, the last one that it reported.
+        point: The values that were tried, by name.
+        measures: Measures of the configuration; empty if the trial was given up.
+        steps: Objective after each fold but the last, by fold.
+    """
+
+    number: int
+    pruned: bool
+    value: float
+    point: Mapping[str, Any]
+    measures: Mapping[str, float | None]
+    steps: Mapping[int, float]
+
+
+class Searches:
+    """Delta tables ``searches`` and ``trials`` under ``settings.store``.
+
+    Version 1.0.0 kept searches as runs in MLflow. They are read there as long as the table is empty; ``migrate`` and
+    the first write copy them into the table.
+
+    All methods raise ``StorageError`` when the store cannot be read or written now, and ``TrackingError`` when the
+    tracking database has to be read for older searches and cannot be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._searches = _SEARCHES.table(settings)
+        self._trials = _TRIALS.table(settings)
+
+    def migrate(self) -> int:
+        """Copy the searches of version 1.0.0 into the table, if it has none; return how many rows were copied."""
+
+        def plan(snapshot: Snapshot) -> tuple[int, Change | None]:
+            older = self._older(snapshot.rows.collect())
+            return older.height, Change(older) if older.height else None
+
+        return self._searches.commit(plan)
+
+    def found(self) -> dict[str, Search]:
+        """Return what was found, by the searches' ids."""
+        return {each.sweep_id: each for each in self._read(pl.col("uploaded").not_())}
+
+    def uploaded(
+        self, *, feature_view_version: int | None = None, fh: int | None = None, until: datetime | None = None
+    ) -> list[Search]:
+        """Return the searches whose best configuration is a challenger, by reference time and id.
+
+        Args:
+            feature_view_version: Only those of this feature view.
+            fh: Only those for so many hours.
+            until: Only those of this reference time or an earlier one.
+        """
+        wanted = [pl.col("uploaded")]
+        wanted += [] if feature_view_version is None else [pl.col("feature_view_version") == feature_view_version]
+        wanted += [] if fh is None else [pl.col("fh") == fh]
+        wanted += [] if until is None else [pl.col("reference_datetime") <= as_utc(until)]
+        return self._read(*wanted)
+
+    def write(self, search: Search, *, uploaded: bool) -> None:
+        """Store what a search found, in place of what it had found before; the same again commits nothing."""
+        row = _row({"uploaded": uploaded, **asdict(search)})
+        key: dict[str, Value] = {"sweep_id": search.sweep_id, "uploaded": uploaded}
+
+        def plan(snapshot: Snapshot) -> tuple[None, Change | None]:
+            stored = snapshot.rows.collect()
+            older = self._older(stored)
+            is_same = (pl.col("sweep_id") == search.sweep_id) & (pl.col("uploaded") == uploaded)
+            before = stored.filter(is_same)
+            if before.equals(row):
+                return None, None
+            return None, Change(
+                pl.concat([older.filter(~is_same), row]), replacing=None if before.is_empty() else sql(key)
+            )
+
+        self._searches.commit(plan)
+
+    def trials(self, sweep_id: str) -> list[Trial]:
+        """Return the finished trials of a search, by number."""
+        found = self._trials.collect(lambda rows: rows.filter(pl.col("sweep_id") == sweep_id)).sort("number")
+        return [_trial(row) for row in found.iter_rows(named=True)]
+
+    def write_trial(self, sweep_id: str, trial: Trial) -> None:
+        """Store a finished trial; one that is stored already stays as it is."""
+        facts = {name: json.dumps(dict(getattr(trial, name))) for name in ("point", "measures", "steps")}
+        row = pl.DataFrame([{"sweep_id": sweep_id, **asdict(trial), **facts}], schema=TRIALS)
+
+        def plan(snapshot: Snapshot) -> tuple[None, Change | None]:
+            same = (pl.col("sweep_id") == sweep_id) & (pl.col("number") == trial.number)
+            stored = snapshot.rows.filter(same).select(pl.len()).collect().item()
+            return None, None if stored else Change(row)
+
+        self._trials.commit(plan)
+
+    def _read(self, *wanted: pl.Expr) -> list[Search]:
+        stored = self._searches.collect(lambda rows: rows)
+        found = pl.concat([stored, self._older(stored)]).filter(*wanted).sort("reference_datetime", "sweep_id")
+        return [_search(row) for row in found.iter_rows(named=True)]
+
+    def _older(self, stored: pl.DataFrame) -> pl.DataFrame:
+        """Return the searches that version 1.0.0 recorded, if the table has none yet."""
+        if not stored.is_empty():
+            return stored.clear()
+        return pl.concat([SEARCHES.to_frame(), *map(_row, mlflow_records.searches(self._settings))])
+
+
+def _row(facts: Mapping[str, Any]) -> pl.DataFrame:
+    times = {name: moment(name, facts[name]) for name in ("window_end", "reference_datetime")}
+    texts = {name: json.dumps(dict(facts[name]), sort_keys=True) for name in ("best_config", "metrics")}
+    known = {name: facts[name] for name in SEARCHES if name in facts}
+    return pl.DataFrame([{**known, **times, **texts}], schema=SEARCHES)
+
+
+def _search(row: Mapping[str, Any]) -> Search:
+    parsed = {name: json.loads(row[name]) for name in ("best_config", "metrics")}
+    return Search(**{**{name: row[name] for name in _FIELDS}, **parsed})
+
+
+def _trial(row: Mapping[str, Any]) -> Trial:
+    steps = {int(step): value for step, value in json.loads(row["steps"]).items()}
+    return Trial(
+        number=row["number"],
+        pruned=row["pruned"],
+        value=row["value"],
+        point=json.loads(row["point"]),
+        measures=json.loads(row["measures"]),
+        steps=steps,
+    )
