@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,6 +63,18 @@ def test_fitting_and_predicting_again_gives_the_same_to_the_last_bit(model: Fore
 def test_the_number_of_threads_changes_nothing(model: Forecaster, data: pl.DataFrame) -> None:
     one = load_forecaster.fit(data, end=END, fh=24, config=QUICK, threads=1)
     assert_frame_equal(one.predict(data, end=END), model.predict(data, end=END), check_exact=True)
+
+
+@pytest.mark.parametrize("days", [20, 40])
+def test_evaluating_and_fitting_at_once_gives_what_one_after_the_other_gives(days: int) -> None:
+    rows = history(days=days, series=3)
+    known: dict[str, Any] = {"end": END, "fh": 24, "config": QUICK}
+    evaluation = load_forecaster.evaluate(rows, **known, threads=1, origins=3)
+    model = load_forecaster.fit(rows, **known, threads=1, calibration=evaluation.calibration)
+    for threads in (1, 2, 4):
+        measured, fitted = load_forecaster.evaluate_and_fit(rows, **known, threads=threads, origins=3)
+        assert measured == evaluation
+        assert_frame_equal(fitted.predict(rows, end=END), model.predict(rows, end=END), check_exact=True)
 
 
 def test_the_order_of_rows_and_columns_changes_nothing(model: Forecaster, data: pl.DataFrame) -> None:

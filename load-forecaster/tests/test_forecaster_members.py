@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from load_forecaster import alike, features, gaussian, tiles
+from load_forecaster import alike, factors, features, gaussian, kernels, tiles
 from load_forecaster.members import autoregression, smoothing
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
@@ -83,17 +83,41 @@ def test_the_unit_of_a_series_changes_nothing(name: str) -> None:
 def test_a_path_is_the_mean_of_the_process_given_the_values_before_its_origin_only() -> None:
     values = np.random.default_rng(5).normal(size=(150, 2))
     then = panel(values)
-    calendar = gaussian._Calendar.of(then, 0, 174)
-    kernel = gaussian.KERNELS[0]
-    paths = gaussian._paths(kernel, calendar, values, [150, 126], 24)
-    for path, origin in zip(paths, (150, 126), strict=True):
-        past, ahead = np.arange(origin), origin + np.arange(24)
-        slow = np.linalg.solve(gaussian._covariance(kernel, calendar, past, past), values[:origin])
-        expected = gaussian._covariance(kernel, calendar, past, ahead).T @ slow
-        np.testing.assert_allclose(path, expected, atol=1e-8)
+    calendar = kernels.Calendar.of(then, 174)
+    paths = factors.Factors(then, fh=24).paths(values, [150, 126])
+    for kernel, of_kernel in zip(kernels.KERNELS, paths, strict=True):
+        for path, origin in zip(of_kernel, (150, 126), strict=True):
+            past, ahead = np.arange(origin), origin + np.arange(24)
+            slow = np.linalg.solve(kernels.covariance(kernel, calendar, past, past), values[:origin])
+            expected = kernels.covariance(kernel, calendar, past, ahead).T @ slow
+            np.testing.assert_allclose(path, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("rows", [1, 64, 100, 200])
+@pytest.mark.parametrize("hours", [120, 130, 191, 192, 200, 240])
+def test_a_window_that_ends_earlier_gets_the_same_bits_from_the_factors_of_the_whole(hours: int) -> None:
+    values = np.random.default_rng(6).uniform(1, 2, size=(240, 5))
+    whole = panel(values)
+    shared = factors.Factors(whole, fh=24, threads=2)
+    then = whole.until(hours, 30)
+    assert shared.serve(then, fh=24)
+    assert not shared.serve(whole.until(hours, 4), fh=24), "it begins later"
+    assert not shared.serve(then, fh=48), "it looks further ahead"
+    origins = [hours, *range(hours - 24, 96, -24)]
+    alone = factors.Factors(then, fh=24).paths(values[:hours], origins)
+    assert np.array_equal(shared.paths(values[:hours], origins), alone)
+    assert np.array_equal(shared.paths(values[:hours], origins), alone), "also when it was asked before"
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 100, 127, 128, 200])
+def test_the_first_rows_of_a_factor_solve_as_a_factor_of_these_rows_alone(count: int) -> None:
+    random = np.random.default_rng(count)
+    square, right = random.normal(size=(200, 200)), random.normal(size=(200, 70))
+    covariance = square @ square.T + np.eye(200)
+    alone = tiles.solve_lower_factor(covariance[:count, :count], right[:count])
+    assert np.array_equal(tiles.LowerFactor(covariance).solve(right[:count]), alone)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 100, 200, 300])
 def test_tiles_give_what_numpy_gives(rows: int) -> None:
     random = np.random.default_rng(rows)
     square, right = random.normal(size=(rows, rows)), random.normal(size=(rows, 70))

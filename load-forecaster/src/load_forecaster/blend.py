@@ -10,6 +10,7 @@ from load_forecaster import distant
 from load_forecaster.cleaning import bridged, cleaned
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.explanation import Parts
+from load_forecaster.factors import Factors
 from load_forecaster.features import USUAL, WEEK, Block, mean_known
 from load_forecaster.gaussian import WINDOW_DAYS
 from load_forecaster.members import autoregression, smoothing
@@ -44,17 +45,35 @@ class Members:
         return self.ridge is None and self.trees is None
 
 
-def fit_members(panel: Panel, *, fh: int, gap: int = 0, config: ForecasterConfig, threads: int) -> Members:
+def fit_members(
+    panel: Panel,
+    *,
+    fh: int,
+    gap: int = 0,
+    config: ForecasterConfig,
+    threads: int,
+    factors: Factors | None = None,
+) -> Members:
     """Fit every member that the configuration asks for and the history is long enough for.
 
     For distant hours that is the member of years only.
+
+    Args:
+        panel: The history.
+        fh: Hours to forecast.
+        gap: Hours between the history and the first of them.
+        config: Tunables.
+        threads: Threads to fit with; the result is the same for any number.
+        factors: Factorised covariances that may serve.
     """
-    years = _fit_years(panel, fh, gap) if config.years_weight > 0 else None
+    years = _fit_years(panel, fh, gap, threads) if config.years_weight > 0 else None
     if gap + fh > distant.FROM:
         return Members(years=years)
     panel = some_series(panel.until(panel.hours, WINDOW_DAYS))
     known = cleaned(panel)
-    training = training_set(panel, truth=known, values=bridged(panel, known), fh=gap + fh, config=config)
+    training = training_set(
+        panel, truth=known, values=bridged(panel, known), fh=gap + fh, config=config, factors=factors
+    )
     if training is None:
         return Members()
     return Members(
@@ -64,11 +83,11 @@ def fit_members(panel: Panel, *, fh: int, gap: int = 0, config: ForecasterConfig
     )
 
 
-def _fit_years(panel: Panel, fh: int, gap: int) -> yearly.Years | None:
+def _fit_years(panel: Panel, fh: int, gap: int, threads: int) -> yearly.Years | None:
     if panel.hours < yearly.LEAST_DAYS * 24:
         return None
     known = cleaned(panel)
-    return yearly.fit(panel, truth=known, filled=bridged(panel, known), fh=fh, gap=gap)
+    return yearly.fit(panel, truth=known, filled=bridged(panel, known), fh=fh, gap=gap, threads=threads)
 
 
 def some_series(panel: Panel) -> Panel:

@@ -15,11 +15,14 @@ from load_forecaster import metrics
 from load_forecaster.blend import Members, fit_members
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.errors import InvalidArgument
+from load_forecaster.factors import Factors
+from load_forecaster.gaussian import shared_factors
 from load_forecaster.intervals import Calibration, calibrate
 from load_forecaster.metrics import FloatArray
 from load_forecaster.model import point_forecast
 from load_forecaster.naive import naive_values
 from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
+from load_forecaster.parallel import each
 from load_forecaster.training import LEAST_DAYS
 
 
@@ -40,6 +43,73 @@ class _Replay:
     naive: FloatArray
     expected: FloatArray
     fallback: np.ndarray
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What an evaluation replays: the history, and the ``origins`` (indices into it) that are forecast as of."""
+
+    panel: Panel
+    origins: tuple[int, ...]
+    fh: int
+    gap: int
+    config: ForecasterConfig
+
+    @property
+    def training(self) -> Panel:
+        """The history before the first origin, which the model is fitted on."""
+        return self.panel.until(self.origins[0], self.config.history_days)
+
+    def measure(self, members: Members, *, threads: int, factors: Factors | None = None) -> Evaluation:
+        """Return how well ``members``, fitted on ``training``, forecast as of the origins.
+
+        Args:
+            members: The fitted members.
+            threads: Origins that are forecast at once.
+            factors: Factorised covariances that may serve.
+        """
+        if not self.origins or not self.panel.series:
+            return Evaluation(_measures(None), Calibration())
+        rows = each(lambda origin: self._forecast(members, origin, factors), self.origins, threads=threads)
+        replay = _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
+        calibration = calibrate(replay.truth - replay.forecast, replay.expected, series=self.panel.series)
+        return Evaluation(_measures(replay) | _coverage(replay, self.panel.series), calibration)
+
+    def _forecast(self, members: Members, origin: int, factors: Factors | None) -> tuple[np.ndarray, ...]:
+        """Return the fields of ``_Replay`` for one origin."""
+        gap, fh = self.gap, self.fh
+        then = self.panel.until(origin, self.config.history_days)
+        point = point_forecast(then, members, fh=fh, gap=gap, config=self.config, factors=factors)
+        truth = np.full(point.values.shape, np.nan)
+        came = self.panel.values[origin + gap : origin + gap + fh]
+        truth[: len(came)] = came
+        # A series that had not appeared yet was not forecast.
+        appeared = ~np.isnan(then.values).all(axis=0)
+        naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
+        failed = np.array([reason is not None for reason in point.reasons])
+        return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
+
+
+def backtest(
+    history: pl.DataFrame, *, end: datetime, fh: int, gap: int, config: ForecasterConfig, origins: int
+) -> Backtest:
+    """Return the backtest of the latest daily origins: ``origins`` of them, fewer if the history is short.
+
+    Raises:
+        InvalidArgument: If an argument is out of range.
+        ValidationError: If ``history`` is not as its schema says.
+    """
+    check_horizon(fh)
+    if origins < 1:
+        raise InvalidArgument(f"origins must be at least 1, not {origins}", argument="origins", value=origins)
+    check_gap(gap)
+    days = config.history_days + origins
+    panel = from_observations(history, end=end, fh=gap + fh, days=days, timezone=config.timezone)
+    possible = max(0, panel.hours - gap) // 24
+    count = min(origins, possible - LEAST_DAYS) if possible > LEAST_DAYS else max(0, min(origins, possible - 2))
+    last = panel.hours - gap
+    replayed = tuple(range(last - 24 * count, last, 24)) if panel.series else ()
+    return Backtest(panel, replayed, fh, gap, config)
 
 
 def evaluate(
@@ -63,49 +133,19 @@ def evaluate(
         fh: Hours to forecast; what would be observed at ``end`` or later is not scored.
         gap: Hours between the last observation and the first forecast hour.
         config: Tunables.
-        threads: Threads for fitting.
+        threads: Threads for fitting and for the origins; the result is the same for any number.
         origins: How many daily origins to replay, if the history has them.
 
     Raises:
         InvalidArgument: If an argument is out of range.
         ValidationError: If ``history`` is not as its schema says.
     """
-    check_horizon(fh)
-    if origins < 1:
-        raise InvalidArgument(f"origins must be at least 1, not {origins}", argument="origins", value=origins)
-    days = config.history_days + origins
-    check_gap(gap)
-    panel = from_observations(history, end=end, fh=gap + fh, days=days, timezone=config.timezone)
-    possible = max(0, panel.hours - gap) // 24
-    count = min(origins, possible - LEAST_DAYS) if possible > LEAST_DAYS else max(0, min(origins, possible - 2))
-    if count == 0 or not panel.series:
-        return Evaluation(_measures(None), Calibration())
-    replay = _replay(panel, count, fh, gap, config, threads)
-    calibration = calibrate(replay.truth - replay.forecast, replay.expected, series=panel.series)
-    return Evaluation(_measures(replay) | _coverage(replay, panel.series), calibration)
-
-
-def _replay(panel: Panel, count: int, fh: int, gap: int, config: ForecasterConfig, threads: int) -> _Replay:
-    first = panel.hours - gap - 24 * count
-    members = fit_members(panel.until(first, config.history_days), fh=fh, gap=gap, config=config, threads=threads)
-    origins = range(first, panel.hours - gap, 24)
-    rows = [_replay_origin(panel, members, origin, fh, gap, config) for origin in origins]
-    return _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
-
-
-def _replay_origin(
-    panel: Panel, members: Members, origin: int, fh: int, gap: int, config: ForecasterConfig
-) -> tuple[Any, ...]:
-    then = panel.until(origin, config.history_days)
-    point = point_forecast(then, members, fh=fh, gap=gap, config=config)
-    truth = np.full(point.values.shape, np.nan)
-    came = panel.values[origin + gap : origin + gap + fh]
-    truth[: len(came)] = came
-    # A series that had not appeared yet was not forecast.
-    appeared = ~np.isnan(then.values).all(axis=0)
-    naive = naive_values(then.values, fh=fh, season=24, gap=gap)
-    failed = np.array([reason is not None for reason in point.reasons])
-    return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
+    replay = backtest(history, end=end, fh=fh, gap=gap, config=config, origins=origins)
+    if not replay.origins:
+        return replay.measure(Members(), threads=threads)
+    factors = shared_factors(replay.panel, fh=gap + fh, threads=threads)
+    members = fit_members(replay.training, fh=fh, gap=gap, config=config, threads=threads, factors=factors)
+    return replay.measure(members, threads=threads, factors=factors)
 
 
 def _measures(replay: _Replay | None) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from datetime import datetime
 
 import polars as pl
 
-from load_forecaster.blend import fit_members
+from load_forecaster.blend import Members, fit_members
 from load_forecaster.config import DEFAULT, ForecasterConfig
-from load_forecaster.evaluation import Evaluation, evaluate
+from load_forecaster.evaluation import Evaluation, backtest, evaluate
+from load_forecaster.gaussian import shared_factors
 from load_forecaster.intervals import Calibration
 from load_forecaster.model import Forecaster
-from load_forecaster.panel import check_gap, check_horizon, from_observations
+from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
+from load_forecaster.parallel import each
 
 OWN_ORIGINS = 5
 """Origins that ``fit`` calibrates on when it is given no calibration."""
@@ -68,8 +70,18 @@ def evaluate_and_fit(
 ) -> tuple[Evaluation, Forecaster]:
     """Return what ``evaluate`` says of a configuration, and the forecaster fitted with that calibration.
 
-    This is how a model is trained, and how it is made again from what was recorded of it.
+    This is how a model is trained, and how it is made again from what was recorded of it. The two models, the one that
+    is evaluated and the one that is returned, are fitted at once if ``threads`` allows.
     """
-    evaluation = evaluate(history, end=end, fh=fh, gap=gap, config=config, threads=threads, origins=origins)
-    fitted = fit(history, end=end, fh=fh, gap=gap, config=config, threads=threads, calibration=evaluation.calibration)
-    return evaluation, fitted
+    replay = backtest(history, end=end, fh=fh, gap=gap, config=config, origins=origins)
+    panel = from_observations(history, end=end, fh=gap + fh, days=config.history_days, timezone=config.timezone)
+    factors = shared_factors(panel, fh=gap + fh, threads=threads)
+    panels = [replay.training, panel] if replay.origins else [panel]
+
+    def fitted(known: Panel) -> Members:
+        of_each = max(1, threads // len(panels))
+        return fit_members(known, fh=fh, gap=gap, config=config, threads=of_each, factors=factors)
+
+    *before, members = each(fitted, panels, threads=threads)
+    evaluation = replay.measure(before[0] if before else Members(), threads=threads, factors=factors)
+    return evaluation, Forecaster(fh, config, members, evaluation.calibration, gap)

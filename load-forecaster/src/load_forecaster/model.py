@@ -15,6 +15,7 @@ from load_forecaster.cleaning import bridged, cleaned
 from load_forecaster.config import DEFAULT, ForecasterConfig
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.explanation import Parts, reasons
+from load_forecaster.factors import Factors
 from load_forecaster.fallback import fallback, why_not
 from load_forecaster.features import block, variation
 from load_forecaster.gaussian import WINDOW_DAYS, expected, relative
@@ -47,12 +48,20 @@ class PointForecast:
     features: Callable[[], Parts]
 
 
-def point_forecast(panel: Panel, members: Members, *, fh: int, gap: int = 0, config: ForecasterConfig) -> PointForecast:
-    """Forecast ``fh`` hours, the first of them ``gap`` hours after the panel's end."""
+def point_forecast(
+    panel: Panel,
+    members: Members,
+    *,
+    fh: int,
+    gap: int = 0,
+    config: ForecasterConfig,
+    factors: Factors | None = None,
+) -> PointForecast:
+    """Forecast ``fh`` hours, the first of them ``gap`` hours after the panel's end; ``factors`` may serve."""
     panel = panel.until(panel.hours, LOOKED_AT_DAYS)
     known = cleaned(panel)
     filled = bridged(panel, known)
-    why, parts, features = _modelled(panel, filled, members, fh, gap, config)
+    why, parts, features = _modelled(panel, filled, members, fh, gap, config, factors)
     modelled = np.asarray(sum(parts.values()))
     sound = np.isfinite(modelled).all(axis=0)
     reason = [
@@ -75,7 +84,13 @@ def point_forecast(panel: Panel, members: Members, *, fh: int, gap: int = 0, con
 
 
 def _modelled(
-    panel: Panel, filled: FloatArray, members: Members, fh: int, gap: int, config: ForecasterConfig
+    panel: Panel,
+    filled: FloatArray,
+    members: Members,
+    fh: int,
+    gap: int,
+    config: ForecasterConfig,
+    factors: Factors | None,
 ) -> tuple[list[str | None], Parts, Callable[[], Parts]]:
     """Return why each series has no model (None: it has), what each member adds, and what makes its explanation."""
     if gap + fh > distant.FROM:
@@ -86,7 +101,7 @@ def _modelled(
         return [none for _ in panel.series], {"none": np.zeros((fh, len(panel.series)))}, dict
     recent = panel.until(panel.hours, WINDOW_DAYS)
     filled = filled[-recent.hours :]
-    paths = expected(recent, filled, fh=gap + fh, origins=2).values
+    paths = expected(recent, filled, fh=gap + fh, origins=2, factors=factors).values
     others = most_alike(relative(filled, filled)[1])
     inputs = block(
         recent,

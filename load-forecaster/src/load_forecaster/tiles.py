@@ -14,22 +14,60 @@ ROWS = 256
 """Rows that moments of some thirty terms are summed over at once."""
 
 
+class LowerFactor:
+    """The Cholesky factor L of a covariance [row, row], kept in tiles; it also solves for the first rows alone."""
+
+    def __init__(self, covariance: FloatArray) -> None:
+        count = len(covariance)
+        padded = np.eye(_padded(count))
+        padded[:count, :count] = covariance
+        matrix = _tiles(padded)
+        self._diagonal: list[FloatArray] = []
+        self._inverse: list[FloatArray] = []
+        self._below: list[FloatArray] = []
+        for step in range(len(matrix)):
+            inverse = _inverse(matrix[step, step])
+            below = np.matmul(matrix[step + 1 :, step], inverse.T)
+            for column in range(len(below)):
+                matrix[step + 1 + column :, step + 1 + column] -= np.matmul(below[column:], below[column].T)
+            self._diagonal.append(matrix[step, step].copy())
+            self._inverse.append(inverse)
+            self._below.append(below)
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return x [row, column] with L x = ``right``, for the first rows of L: as many as ``right`` has.
+
+        The bits are those of a factorisation of these rows alone.
+        """
+        count, columns = right.shape
+        solution = _tiles(right)
+        for step in range(len(solution)):
+            solution[step] = np.matmul(self._inverse_of(step, count), solution[step])
+            below = self._below[step][: len(solution) - step - 1]
+            solution[step + 1 :] -= np.matmul(below[:, None], solution[step][None])
+        return solution.swapaxes(1, 2).reshape(_padded(count), -1)[:count, :columns]
+
+    def _inverse_of(self, step: int, count: int) -> FloatArray:
+        """Return the inverse of a tile on the diagonal, of its first rows alone where only those are asked for."""
+        rows = count - step * TILE
+        if rows >= TILE:
+            return self._inverse[step]
+        tile = np.eye(TILE)
+        tile[:rows, :rows] = self._diagonal[step][:rows, :rows]
+        return _inverse(tile)
+
+
 def solve_lower_factor(covariance: FloatArray, right: FloatArray) -> FloatArray:
     """Return x with L x = ``right``, where L is the Cholesky factor of ``covariance``.
 
     The first rows of x are the solution for the first rows and columns alone.
     """
-    count, columns = right.shape
-    padded = np.eye(_padded(count))
-    padded[:count, :count] = covariance
-    matrix, solution = _tiles(padded), _tiles(right)
-    for step in range(len(matrix)):
-        inverse = np.linalg.inv(np.linalg.cholesky(matrix[step, step]))
-        solution[step] = np.matmul(inverse, solution[step])
-        below = np.matmul(matrix[step + 1 :, step], inverse.T)
-        matrix[step + 1 :, step + 1 :] -= np.matmul(below[:, None], below.swapaxes(1, 2)[None])
-        solution[step + 1 :] -= np.matmul(below[:, None], solution[step][None])
-    return solution.swapaxes(1, 2).reshape(_padded(count), -1)[:count, :columns]
+    return LowerFactor(covariance).solve(right)
+
+
+def _inverse(tile: FloatArray) -> FloatArray:
+    """Return the inverse of the Cholesky factor of one tile."""
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(tile)))
 
 
 def product(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -46,10 +84,25 @@ def product(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def moments(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return ``left.T @ right`` of matrices [..., row, term]."""
-    extra = [(0, 0)] * (left.ndim - 2) + [(0, -left.shape[-2] % ROWS), (0, 0)]
-    first, second = (np.pad(each, extra).reshape(*each.shape[:-2], -1, ROWS, each.shape[-1]) for each in (left, right))
-    return np.asarray(np.matmul(first.swapaxes(-1, -2), second).sum(axis=-3))
+    """Return ``left.T @ right`` of matrices [..., row, term], summed over blocks of ``ROWS`` rows."""
+    whole = left.shape[-2] - left.shape[-2] % ROWS
+    blocks = [_block_moments(left[..., :whole, :], right[..., :whole, :])]
+    if whole < left.shape[-2]:
+        blocks.append(_block_moments(_filled_block(left[..., whole:, :]), _filled_block(right[..., whole:, :])))
+    return np.asarray(np.concatenate(blocks, axis=-3).sum(axis=-3))
+
+
+def _block_moments(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Return the moments of each block of ``ROWS`` rows: [..., block, term, term]."""
+    first, second = (each.reshape(*each.shape[:-2], -1, ROWS, each.shape[-1]) for each in (left, right))
+    return np.asarray(np.matmul(first.swapaxes(-1, -2), second))
+
+
+def _filled_block(rows: FloatArray) -> FloatArray:
+    """Return fewer than ``ROWS`` rows filled up with zeros: BLAS adds up a block of another size in another order."""
+    block = np.zeros((*rows.shape[:-2], ROWS, rows.shape[-1]))
+    block[..., : rows.shape[-2], :] = rows
+    return block
 
 
 def _padded(size: int) -> int:

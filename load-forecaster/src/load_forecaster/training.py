@@ -6,6 +6,7 @@ import numpy as np
 
 from load_forecaster.alike import most_alike
 from load_forecaster.config import ForecasterConfig
+from load_forecaster.factors import Factors
 from load_forecaster.features import block
 from load_forecaster.gaussian import expected, relative
 from load_forecaster.metrics import FloatArray
@@ -38,7 +39,13 @@ class TrainingSet:
 
 
 def training_set(
-    panel: Panel, *, truth: FloatArray, values: FloatArray, fh: int, config: ForecasterConfig
+    panel: Panel,
+    *,
+    truth: FloatArray,
+    values: FloatArray,
+    fh: int,
+    config: ForecasterConfig,
+    factors: Factors | None = None,
 ) -> TrainingSet | None:
     """Return all that can be learnt from a panel, newest origin first; None if the history is too short.
 
@@ -48,10 +55,11 @@ def training_set(
         values: The same with gaps bridged; features come from here.
         fh: Hours to forecast.
         config: Tunables.
+        factors: Factorised covariances that may serve.
     """
     if panel.hours < LEAST_DAYS * 24:
         return None
-    paths = expected(panel, values, fh=fh)
+    paths = expected(panel, values, fh=fh, factors=factors)
     triples = list(zip(paths.origins, paths.values, paths.values[1:], strict=False))[1:]
     enough = [each for each in triples if each[0] >= LEAST_ORIGIN_DAYS * 24]
     others = most_alike(relative(values, values)[1])

@@ -15,9 +15,10 @@ import numpy as np
 
 from load_forecaster import distant
 from load_forecaster.features import mean_known
-from load_forecaster.gaussian import WINDOW_DAYS, expected
+from load_forecaster.gaussian import WINDOW_DAYS, Expected, expected
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import IntArray, Panel
+from load_forecaster.parallel import each
 from load_forecaster.tiles import product, solve_lower_factor
 
 LEAST_DAYS: Final = 365
@@ -123,7 +124,9 @@ def calendar_terms(panel: Panel, hour: int) -> FloatArray:
     return np.concatenate([waves, np.eye(7)[panel.local.weekday[hour]], [1.0]])
 
 
-def fit(panel: Panel, *, truth: FloatArray, filled: FloatArray, fh: int, gap: int = 0) -> Years | None:
+def fit(
+    panel: Panel, *, truth: FloatArray, filled: FloatArray, fh: int, gap: int = 0, threads: int = 1
+) -> Years | None:
     """Fit on the daily origins of the whole panel; None if there are too few.
 
     Args:
@@ -132,11 +135,14 @@ def fit(panel: Panel, *, truth: FloatArray, filled: FloatArray, fh: int, gap: in
         filled: The same with gaps bridged; terms come from here.
         fh: Hours to forecast.
         gap: Hours before them.
+        threads: Threads to fit with; the result is the same for any number.
     """
     if panel.hours < DAY * LEAST_DAYS:
         return None
     near = gap + fh <= distant.FROM
-    origins, bases, own = _near_days(panel, filled, gap + fh) if near else _distant_days(panel, filled, fh, gap)
+    origins, bases, own = (
+        _near_days(panel, filled, gap + fh, threads) if near else _distant_days(panel, filled, fh, gap)
+    )
     level = np.stack([mean_known(filled[origin - 7 * DAY : origin]) for origin in origins.tolist()])
     first = 0 if near else gap
     target = np.stack([truth[origin + first : origin + first + bases.shape[1]] for origin in origins.tolist()])
@@ -148,27 +154,31 @@ def fit(panel: Panel, *, truth: FloatArray, filled: FloatArray, fh: int, gap: in
         return None
     calendar = np.stack([calendar_terms(panel, origin + first) for origin in origins.tolist()])
     series = tuple(panel.series[index] for index in learnt.tolist())
-    return _fitted(series, own[:, learnt], calendar, np.nan_to_num(residual[:, :, learnt]), known[:, learnt], near)
+    return _fitted(
+        series, own[:, learnt], calendar, np.nan_to_num(residual[:, :, learnt]), known[:, learnt], near, threads
+    )
 
 
-def _near_days(panel: Panel, filled: FloatArray, ahead: int) -> tuple[IntArray, FloatArray, FloatArray]:
+def _near_days(panel: Panel, filled: FloatArray, ahead: int, threads: int) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return origins, the expected [origin, lead, series] and own terms [origin, series, own], newest first."""
+
+    def paths(end: int) -> Expected:
+        values = filled[end - DAY * WINDOW_DAYS : end]
+        return expected(panel.until(end, WINDOW_DAYS), values, fh=ahead, origins=STRIDE + 2)
+
+    ends = range(panel.hours, DAY * WINDOW_DAYS - 1, -DAY * STRIDE)
     origins: list[int] = []
     bases, own = [], []
-    end = panel.hours
-    while end >= DAY * WINDOW_DAYS:
-        window, values = panel.until(end, WINDOW_DAYS), filled[end - DAY * WINDOW_DAYS : end]
-        paths = expected(window, values, fh=ahead, origins=STRIDE + 2)
-        for index, origin in enumerate(paths.origins[:-1]):
+    for end, found in zip(ends, each(paths, ends, threads=threads), strict=True):
+        for index, origin in enumerate(found.origins[:-1]):
             at = end - DAY * WINDOW_DAYS + origin
             if at + ahead > panel.hours or (origins and at >= origins[-1]):
                 continue
             level = mean_known(filled[at - 7 * DAY : at])
-            missed = filled[at - DAY : at] - paths.values[index + 1][:DAY]
+            missed = filled[at - DAY : at] - found.values[index + 1][:DAY]
             origins.append(at)
-            bases.append(paths.values[index][:ahead].astype(np.float32))
+            bases.append(found.values[index][:ahead].astype(np.float32))
             own.append(own_terms(np.nan_to_num(missed / np.where(level > 0, level, 1.0))))
-        end -= DAY * STRIDE
     return np.array(origins), np.stack(bases), np.stack(own)
 
 
@@ -186,6 +196,7 @@ def _fitted(
     residual: FloatArray,
     known: np.ndarray,
     near: bool,
+    threads: int,
 ) -> Years:
     """Return the member of own terms and targets [origin, series, ...], terms of the calendar [origin, term]."""
     centre = own.mean(axis=0)
@@ -204,7 +215,7 @@ def _fitted(
         terms = np.concatenate([standard[:, index], common], axis=1)
         return _ridge(terms, residual[:, :, index] / scale[index], known[:, index], penalty)
 
-    learnt = np.stack([coefficients(index) for index in range(len(series))])
+    learnt = np.stack(each(coefficients, range(len(series)), threads=threads))
     return Years(series, centre, spread, directions, scale, learnt)
 
 
