@@ -28,6 +28,7 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.quarantine import FINDINGS, Quarantine
+from forecast_core.validations import FindingCount, ValidationRun, Validations
 
 REFERENCE = datetime(2024, 3, 31, 5, tzinfo=UTC)
 NOW = datetime(2024, 3, 31, 6, 30, tzinfo=UTC)
@@ -56,8 +57,8 @@ class Filled:
             record={
                 "missing_hours": 3,
                 "warnings": ["a warning"],
-                "validation_page": str(self.page(reference)),
-                "validation_result": str(self.page(reference).with_suffix(".json")),
+                "validation_page": self.page(reference),
+                "validation_result": self.page(reference).replace(".html", ".json"),
             },
             made_by={"dag_run_id": f"scheduled__{reference.isoformat()}"},
         )
@@ -65,9 +66,9 @@ class Filled:
         store.create_training_dataset(feature_view_version=view, window=window, reference_datetime=reference)
         return view
 
-    def page(self, reference: datetime) -> Path:
+    def page(self, reference: datetime) -> str:
         """Path of a run's validation page."""
-        return self.settings.root / "validation" / "demo-denmark" / f"{reference:%Y-%m-%dT%H}.html"
+        return str(self.settings.root / "store" / "validation" / "demo-denmark" / f"{reference:%Y-%m-%dT%H}.html")
 
     def predict(self, reference: datetime, *, shift: float = 0.0, model: int = 1, view: int = 1) -> pl.DataFrame:
         """Archive, for the day after what was ingested, the values of the day before it; return the rows."""
@@ -148,7 +149,7 @@ def fill(root: Path, tracking_template: Path) -> Filled:
     quarantine(settings)
     register(settings)
     tracking.promote(settings, model_version=1, reference_datetime=REFERENCE, reason="steadier at night")
-    validation(system.page(REFERENCE))
+    validation(settings)
     return system
 
 
@@ -205,17 +206,29 @@ def register(settings: Settings) -> None:
     tracking.register_model(settings, run_id=run_id, source=f"{settings.artifacts}/{run_id}", tags=tags)
 
 
-def validation(page: Path) -> None:
-    page.parent.mkdir(parents=True)
-    page.write_text("<title>Validation of demo-denmark</title>")
-    meta = {"name": "spike", "promise": "no value jumps"}
+def validation(settings: Settings) -> None:
+    """Keep the validation result of the newest run, as the feature pipeline does."""
+    name = f"{REFERENCE:%Y-%m-%dT%H}"
+    run = ValidationRun(
+        dataset="demo-denmark",
+        name=name,
+        feature_group_version=1,
+        reference_datetime=REFERENCE,
+        window=Window.before(REFERENCE, days_delay=1, days_export=8),
+        outcome="stored with warnings",
+        findings=(FindingCount("spike", "warning", 1),),
+        rules=22,
+        failed_rules=1,
+    )
+    meta = {"name": "spike", "description": "no value jumps"}
     result = {
-        "run": {"reference": f"{REFERENCE:%Y-%m-%d %H:%M}", "window": "a week"},
-        "findings": [{"expectation": "spike", "severity": "warning", "rows": 1}],
-        "statistics": {"evaluated_expectations": 22, "unsuccessful_expectations": 1},
         "results": [{"expectation_config": {"meta": meta}, "success": False, "result": {"unexpected_count": 1}}],
     }
-    page.with_suffix(".json").write_text(json.dumps(result))
+    validations = Validations(settings)
+    validations.write_file(run.dataset, f"{name}.html", b"<title>Validation of demo-denmark</title>")
+    validations.write_file(run.dataset, f"{name}.json", json.dumps(result).encode())
+    validations.write_file(run.dataset, "index.html", b"<title>Runs of demo-denmark</title>")
+    validations.write(run)
 
 
 @contextmanager

@@ -47,6 +47,20 @@ def test_no_name_leads_out_of_the_store(tmp_path: Path, part: str) -> None:
         blobs.write(settings, "validation", part, content=b"")
 
 
+def test_no_link_leads_out_of_the_store(tmp_path: Path) -> None:
+    settings = Settings(root_dir=tmp_path)
+    (tmp_path / "secret.html").write_text("secret")
+    blobs.write(settings, "validation", "demo", "x.html", content=b"one")
+    folder = tmp_path / "store" / "validation"
+    (folder / "demo" / "link.html").symlink_to(tmp_path / "secret.html")
+    (folder / "outside").symlink_to(tmp_path)
+    (folder / "inside").symlink_to(folder / "demo")
+    for parts in (("demo", "link.html"), ("outside", "secret.html")):
+        with pytest.raises(NotFoundError):
+            blobs.read(settings, "validation", *parts)
+    assert blobs.read(settings, "validation", "inside", "x.html") == b"one"
+
+
 def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(tmp_path: Path) -> None:
     if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
         pytest.skip("needs a mount namespace of its own (unshare -rm) to make a small disk")

@@ -1,22 +1,14 @@
-"""The store on S3: the same code, with commits serialised by conditional put.
+"""The store on S3: the same code, with commits serialised by conditional put."""
 
-The service is moto's, on loopback, in a process of its own (an upload holds the interpreter's lock).
-"""
-
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from tests import object_store
 
 from forecast_core import stores
 from forecast_core.archive import ForecastArchive
@@ -34,39 +26,15 @@ GROUP: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_for(port, server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
-
-
-def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            assert server.poll() is None
-            time.sleep(0.05)
-        else:
-            return
+    with object_store.running() as address:
+        yield address
 
 
 @pytest.fixture
 def settings(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Settings:
-    for name, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    bucket = f"bucket-{abs(hash(request.node.name))}"
-    with closing(HTTPConnection(endpoint.removeprefix("http://"))) as connection:
-        connection.request("PUT", f"/{bucket}")
-        assert connection.getresponse().status == 200
-    options = {"endpoint_url": endpoint, "allow_http": "true"}
-    return Settings(store_uri=f"s3://{bucket}/a store", storage_options=options)
+    for name, value in object_store.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return Settings(**object_store.bucket(endpoint, f"bucket-{abs(hash(request.node.name))}"))
 
 
 def ingest(store: FeatureStore, run: int) -> None:

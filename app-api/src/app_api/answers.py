@@ -49,7 +49,7 @@ def hashed_answer(request: Request, make: Callable[[], Content]) -> Response:
     """Answer, as JSON, with what is in no Delta table: its ETag is a hash of the content."""
     form = media.chosen(request, (media.JSON,))
     body = _bytes(make())
-    return conditional(request, hashlib.blake2b(body, digest_size=12).hexdigest(), form, lambda: body)
+    return conditional(request, digest(body), form, lambda: body)
 
 
 def conditional(request: Request, tag: str, form: str, make: Callable[[], Content]) -> Response:
@@ -70,12 +70,16 @@ def etag_of(served: Served, tag: str) -> str:
     return f'"{tag}-{served.form}"'
 
 
+def digest(content: bytes) -> str:
+    """Return a name of some content, for an ETag."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
 def _answer(request: Request, tables: tuple[str, ...], form: str, make: Callable[[], Content]) -> Response:
     served = served_by(request)
     # The versions are taken before the content is made, so that a tag never names newer content than it is sent with.
     facts = (request.url.path, request.url.query, form, served.place, *served.current.edition(tables))
-    tag = hashlib.blake2b("\n".join(map(str, facts)).encode(), digest_size=12).hexdigest()
-    return conditional(request, tag, form, make)
+    return conditional(request, digest("\n".join(map(str, facts)).encode()), form, make)
 
 
 def _matches(known: str, etag: str) -> bool:

@@ -8,14 +8,23 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from app_api import keys, problems, prometheus
 from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
 from app_api.refreshing import keep_fresh
-from app_api.routes import catalogue, forecasts, monitoring, observations, operations, quality, registry, runs
+from app_api.routes import (
+    catalogue,
+    forecasts,
+    monitoring,
+    observations,
+    operations,
+    quality,
+    registry,
+    runs,
+    validation_pages,
+)
 from app_api.served import Served
 from forecast_core.contracts.settings import Settings
 
@@ -60,12 +69,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
     app.router.routes.append(HeldForecasts(served, prefix=PREFIX))
     for module in ROUTERS:
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(validation_pages.router)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
         return prometheus.page(registry)
 
-    app.mount("/validation", StaticFiles(directory=settings.root / "validation", html=True, check_dir=False))
     return app
 
 

@@ -1,9 +1,9 @@
-"""Data quality: ingests, the validation results of their runs, and the quarantine."""
+"""Data quality: ingests, validation results, and the quarantine."""
 
 import json
-import re
-from collections.abc import Mapping
-from pathlib import Path as FilePath
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import polars as pl
@@ -19,10 +19,11 @@ from app_api.problems import Refused, described
 from app_api.served import Served
 from forecast_core import feature_store
 from forecast_core.quarantine import Quarantine
+from forecast_core.validations import FOLDER, ValidationRun, Validations
 
 router = APIRouter(tags=["data quality"])
-FOLDER = "validation"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+VALIDATION_TABLES = ("validation_runs",)
+_NAMED = 10
 
 
 class DatasetQuery(PageQuery):
@@ -68,17 +69,14 @@ def ingests(request: Request, query: Annotated[IngestsQuery, Query()]) -> Respon
     responses=described(406, 422, 503),
 )
 def validations(request: Request, query: Annotated[DatasetQuery, Query()]) -> Response:
-    """How the data of each run came through validation, newest first by run; each has a page to read."""
+    """The outcome of validating the data of each run, newest first; each has a page for people to read."""
     served = served_by(request)
-    found = [
-        path
-        for folder in _folders(served)
-        if query.dataset in (None, folder.name)
-        for path in folder.glob("*.json")
-        if _NAME.fullmatch(path.stem)
-    ]
-    found.sort(key=lambda path: (path.stem, path.parent.name), reverse=True)
-    return hashed_answer(request, lambda: paged(request, query, found, lambda page: [_summary(each) for each in page]))
+
+    def make() -> bytes:
+        found = [each for each in _validation_runs(served) if query.dataset in (None, each.dataset)]
+        return paged(request, query, found, lambda page: [_validation(each) for each in page])
+
+    return json_answer(request, VALIDATION_TABLES, make)
 
 
 @router.get(
@@ -92,17 +90,18 @@ def validation(
     dataset: Annotated[Name, Path(examples=["demo-denmark"])],
     run: Annotated[Name, Path(examples=["2024-03-31T05"])],
 ) -> Response:
-    """How each expectation came out."""
+    """How many rows failed each validation rule."""
     served = served_by(request)
-    # What was asked for is compared with what there is, and is no part of a path.
-    folders = {folder.name: folder for folder in _folders(served)}
-    if dataset not in folders:
-        raise Refused(404, f"no dataset {dataset} was validated; there are {', '.join(folders) or 'none yet'}")
-    results = {path.stem: path for path in folders[dataset].glob("*.json")}
-    if run not in results:
-        newest = sorted(results, reverse=True)[:10]
+    known = _validation_runs(served)
+    of_dataset = [each for each in known if each.dataset == dataset]
+    if not of_dataset:
+        names = sorted({each.dataset for each in known})
+        raise Refused(404, f"no data of a dataset {dataset} were validated; there are {', '.join(names) or 'none yet'}")
+    found = next((each for each in of_dataset if each.name == run), None)
+    if found is None:
+        newest = [each.name for each in of_dataset[:_NAMED]]
         raise Refused(404, f"{dataset} has no result {run}; the newest are {', '.join(newest)}", allowed=newest)
-    return hashed_answer(request, lambda: ValidationResult.model_validate(_result(results[run])))
+    return hashed_answer(request, lambda: _validation_result(served, found))
 
 
 @router.get(
@@ -150,48 +149,45 @@ def _ingest(ingest: feature_store.Ingest) -> dict[str, Any]:
 
 
 def page_path(recorded: str | None) -> str | None:
-    """Return where this server has the page of a validation, of which a file's path was recorded."""
-    path = FilePath(recorded or "")
-    return f"/{FOLDER}/{path.parent.name}/{path.stem}.html" if path.suffix in {".json", ".html"} else None
+    """Return where this server has the page of a validation, given the recorded path or URI of one of its files."""
+    path = PurePosixPath(recorded or "")
+    return _page(path.parent.name, path.stem) if path.suffix in {".json", ".html"} else None
 
 
-def _folders(served: Served) -> list[FilePath]:
-    root = served.settings.root / FOLDER
-    if not root.is_dir():
-        return []
-    return sorted(each for each in root.iterdir() if each.is_dir() and _NAME.fullmatch(each.name))
+def _page(dataset: str, name: str) -> str:
+    return f"/{FOLDER}/{dataset}/{name}.html"
 
 
-def _summary(path: FilePath) -> dict[str, Any]:
-    facts = _result(path)
-    facts.pop("expectations")
-    return Validation.model_validate(facts).model_dump()
+def _validation_runs(served: Served) -> Sequence[ValidationRun]:
+    """Return all validation runs, newest first."""
+    return served.remembered("validation runs", VALIDATION_TABLES, Validations(served.settings).runs)
 
 
-def _result(path: FilePath) -> dict[str, Any]:
-    result = json.loads(path.read_text(encoding="utf-8"))
-    findings, statistics = result.get("findings", []), result.get("statistics", {})
-    run: Mapping[str, Any] = result.get("run", {})
-    stopped = any(each["severity"] == "error" for each in findings)
+def _validation(run: ValidationRun) -> dict[str, Any]:
     return {
-        "dataset": path.parent.name,
-        "run": path.stem,
-        "reference_datetime": run.get("reference"),
-        "window": run.get("window"),
-        "outcome": "stopped" if stopped else "stored with warnings" if findings else "passed",
-        "findings": findings,
-        "evaluated_expectations": statistics.get("evaluated_expectations", 0),
-        "unmet_expectations": statistics.get("unsuccessful_expectations", 0),
-        "page": f"/{FOLDER}/{path.parent.name}/{path.stem}.html",
-        "expectations": [_expectation(each) for each in result.get("results", [])],
+        "dataset": run.dataset,
+        "run": run.name,
+        "reference_datetime": run.reference_datetime,
+        "window": f"{run.window.start:%Y-%m-%d %H:%M} to {run.window.end:%Y-%m-%d %H:%M} (exclusive)",
+        "outcome": run.outcome,
+        "findings": [asdict(each) for each in run.findings],
+        "evaluated_expectations": run.rules,
+        "unmet_expectations": run.failed_rules,
+        "page": _page(run.dataset, run.name),
     }
 
 
-def _expectation(result: Mapping[str, Any]) -> dict[str, Any]:
+def _validation_result(served: Served, run: ValidationRun) -> ValidationResult:
+    result = json.loads(Validations(served.settings).read_file(run.dataset, f"{run.name}.json"))
+    rules = [_rule(each) for each in result.get("results", [])]
+    return ValidationResult.model_validate({**_validation(run), "expectations": rules})
+
+
+def _rule(result: Mapping[str, Any]) -> dict[str, Any]:
     meta = result["expectation_config"]["meta"]
     return {
         "name": meta["name"],
-        "promise": meta["promise"],
+        "promise": meta.get("description") or meta.get("promise"),
         "met": result["success"],
         "unexpected_rows": result["result"].get("unexpected_count"),
     }

@@ -64,13 +64,25 @@ def read(settings: Settings, *parts: str) -> bytes:
     with storage_errors(where):
         try:
             if "://" not in where:
-                return Path(where).read_bytes()
+                return _inside(settings, Path(where)).read_bytes()
             folder, name = where.rsplit("/", 1)
             file = DeltaFileSystemHandler(folder, options(settings)).open_input_file(name)
             return bytes(file.read(file.size()))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             pass
     raise NotFoundError(f"there is no file {where}", path=where)
+
+
+def _inside(settings: Settings, path: Path) -> Path:
+    """Return a path with its links followed, if they do not lead out of the store.
+
+    Raises:
+        FileNotFoundError: If they do: files are served over HTTP.
+    """
+    found = path.resolve()
+    if not found.is_relative_to(Path(place(settings)).resolve()):
+        raise FileNotFoundError(path)
+    return found
 
 
 def _plain(parts: tuple[str, ...]) -> tuple[str, ...]:
