@@ -111,9 +111,9 @@ def test_an_explanation_has_the_parts_of_every_hour(api: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "detail", "allowed"),
     [
-        ("/forecasts/DK3/111", "there is no area DK3; there are DK1, DK2", ["DK1", "DK2"]),
-        ("/forecasts/DK1/9", "DK1 has no consumer type 9; there are 111, 121, 215", ["111", "121", "215"]),
-        ("/forecasts?area=SE4", "there is no area SE4; there are DK1, DK2", ["DK1", "DK2"]),
+        ("/forecasts/DK3/111", "there is no price area 'DK3'; there are DK1, DK2", ["DK1", "DK2"]),
+        ("/forecasts/DK1/9", "DK1 has no consumer type '9'; it has 111, 121, 215", ["111", "121", "215"]),
+        ("/forecasts?area=SE4", "there is no price area 'SE4'; there are DK1, DK2", ["DK1", "DK2"]),
         ("/forecasts?feature_view_version=7", "feature view 7 has no forecasts; those that have: 1", ["1"]),
     ],
 )
@@ -126,4 +126,14 @@ def test_what_does_not_exist_is_refused_with_what_does(api: Any, path: str, deta
 def test_a_reference_time_without_a_run_is_refused_with_the_span_of_those_that_there_are(api: Any) -> None:
     answer = api.get(ONE, params={"reference_datetime": "2023-01-01T00:00:00Z"})
     assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("no forecasts of feature view 1 were made at 2023-01-01 00:00; runs were")
     assert answer.json()["allowed"] == ["2024-03-28T05:00:00Z", "2024-03-31T05:00:00Z"]
+
+
+def test_a_series_that_an_earlier_run_does_not_have_is_refused_with_those_that_it_has(own: Any, serve: Any) -> None:
+    few = own.history(REFERENCE - DAY).filter(pl.col("area") == "DK2")
+    quantiles = dict.fromkeys(("q05", "q10", "q50", "q90", "q95"), pl.col("energy_consumption"))
+    own.archive(REFERENCE - DAY, few.with_columns(**quantiles, quality=pl.lit("model")))
+    with serve(own.settings) as client:
+        answer = client.get(ONE, params={"reference_datetime": (REFERENCE - DAY).isoformat()})
+    assert (answer.status_code, answer.json()["allowed"]) == (404, ["DK2"])

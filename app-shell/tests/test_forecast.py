@@ -56,8 +56,8 @@ def test_what_came_since_stands_beside_the_forecast(energy_copy: Any, source: st
     [
         (["DK3", "121"], "there is no price area 'DK3'; there are DK1"),
         (["DK1", "12"], "DK1 has no consumer type '12'; it has 111, 121, 215"),
-        (["DK1", "121", "--reference", "2024-03-31T06:00"], "the newest were at 2024-03-31 05:00"),
-        (["DK1", "121", "--feature-view-version", "7"], "no forecasts with feature view 7"),
+        (["DK1", "121", "--reference", "2024-03-31T06:00"], "runs were made from 2024-03-31 05:00"),
+        (["DK1", "121", "--feature-view-version", "7"], "no forecasts of feature view 7 were made yet"),
     ],
 )
 def test_what_is_not_there_is_answered_with_what_is(energy: Any, arguments: list[str], words: str) -> None:
@@ -65,7 +65,7 @@ def test_what_is_not_there_is_answered_with_what_is(energy: Any, arguments: list
 
 
 def test_an_empty_root_says_how_to_fill_it(empty: Any) -> None:
-    assert "make some by `energy run`" in empty("forecast", "DK1", "111", code=1).stderr
+    assert "run batch.predict (or `energy run`) first" in empty("forecast", "DK1", "111", code=1).stderr
 
 
 def drawn(plot: Plot) -> list[str]:

@@ -52,7 +52,10 @@ def test_a_time_at_which_two_views_forecast_needs_the_view(settings: Settings) -
 
 
 def test_a_run_that_is_absent_is_an_error_that_says_which_there_are(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="view 1 were made at 2024-03-01 06:00; there are some of 2 times from"):
+    with pytest.raises(
+        NotFoundError,
+        match="view 1 were made at 2024-03-01 06:00; runs were made from 2024-03-01 05:00 to",
+    ):
         find_run(settings, reference_datetime=FIRST + HOUR, feature_view_version=1)
     with pytest.raises(NotFoundError, match="no forecasts of feature view 3 were made yet"):
         find_run(settings, reference_datetime=None, feature_view_version=3)

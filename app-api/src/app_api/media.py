@@ -7,6 +7,7 @@ import polars as pl
 from fastapi import Request
 
 from app_api.problems import Refused
+from app_api.problems import described as problems_described
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -62,8 +63,8 @@ def written(frame: pl.DataFrame, media: str) -> bytes:
     return buffer.getvalue()
 
 
-def described(model: Any) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of an answer that is a ``model`` as JSON, or a table."""
-    content: dict[str, Any] = {CSV: {"schema": {"type": "string"}}}
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"model": model, "content": {**content, ARROW: binary, PARQUET: binary}}}
+def described(model: Any, *problems: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of the answers of a route: a ``model`` as JSON, a table, or one of some problems."""
+    text, binary = {"schema": {"type": "string"}}, {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = {CSV: text, ARROW: binary, PARQUET: binary}
+    return {200: {"model": model, "content": content}, **problems_described(*problems)}

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Final
 
+from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from forecast_core.contracts.window import as_utc, floor_hour
@@ -31,6 +32,12 @@ Hour = Annotated[datetime, BeforeValidator(lambda text: floor_hour(_moment(text)
 """A time, taken down to its full hour."""
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+AreaName = Annotated[Name, Path(examples=["DK1"])]
+"""The area of a route for one series."""
+
+ConsumerTypeName = Annotated[Name, Path(examples=["111"])]
+"""The consumer type of a route for one series."""
+
 Version = Annotated[int, Field(ge=1, le=2**31 - 1, examples=[1])]
 
 

@@ -12,10 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app_api.faults import in_one_line, is_survivable
 from app_api.models import FieldProblem, Problem
+from app_api.times import iso_times
 from forecast_core.contracts.errors import ForecastingError, InputError, InvalidArgument, NotFoundError, TransientError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+_MOST_ALLOWED: Final = 50
+"""A problem names no more of what there is: a run may have ten thousand series."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -115,7 +118,9 @@ def _parameters(request: Request) -> list[str]:
 async def _of_the_system(request: Request, error: Exception) -> Response:
     message = str(error.args[0]) if error.args else ""
     if isinstance(error, NotFoundError):
-        return answer(request, HTTPStatus.NOT_FOUND, message)
+        existing = error.facts.get("existing")
+        allowed = None if existing is None else [str(iso_times(each)) for each in existing[:_MOST_ALLOWED]]
+        return answer(request, HTTPStatus.NOT_FOUND, message, allowed=allowed)
     if isinstance(error, InvalidArgument):
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, message)
     if isinstance(error, InputError):

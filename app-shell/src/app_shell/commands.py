@@ -90,20 +90,21 @@ def forecast(
     _json: AsJson = False,
 ) -> None:
     """Show the forecasts of a series, with intervals, beside what was observed: a plot and a table."""
-    from app_shell import forecast as forecasts
+    from app_shell.forecast import of_series
+    from app_shell.forecast_drawing import drawn
     from forecast_core.contracts.arguments import moment
 
     shell, settings = shell_of(context), read_settings()
-    facts = forecasts.of_series(
+    facts = of_series(
         settings,
         area,
         consumer_type,
-        reference=None if reference is None else moment("reference", reference),
+        reference_datetime=None if reference is None else moment("reference", reference),
         feature_view_version=feature_view_version,
         days=days,
         known_at=shell.now,
     )
-    shell.show(facts, forecasts.drawn)
+    shell.show(facts, drawn)
 
 
 @app.command()
@@ -126,12 +127,17 @@ def lineage(
     _json: AsJson = False,
 ) -> None:
     """Show what a forecast was made from: model, configuration, training dataset, observations, source and code."""
-    from app_shell.forecast import find_run, forecasts_of
+    from app_shell.forecast import forecasts_of
     from batch_prediction_pipeline import lineage as way_back
     from forecast_core.contracts.arguments import moment
+    from forecast_core.provenance.find import find_run
 
     shell, settings = shell_of(context), read_settings()
-    run_ = find_run(settings, None if reference is None else moment("reference", reference), feature_view_version)
+    run_ = find_run(
+        settings,
+        reference_datetime=None if reference is None else moment("reference", reference),
+        feature_view_version=feature_view_version,
+    )
     found = way_back.of_forecast(
         area,
         consumer_type,

@@ -2,28 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app_api import media
 from app_api.answers import conditional, json_answer, served_by, table_answer
 from app_api.models import Explanation, Page, SeriesForecast
 from app_api.paging import page_facts
-from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
-from app_api.problems import Refused, described
+from app_api.parameters import AreaName, ConsumerTypeName, PageQuery, SeriesQuery, Time, ViewQuery
+from app_api.problems import described
 from app_api.run_index import Name as Series
 from app_api.run_index import RunIndex, encoded, indexed
-from app_api.selection import check_series, chosen_series
+from app_api.selection import chosen_series
 from app_api.served import Served
+from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.schema import HOUR, KEY, SERIES
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
+from forecast_core.provenance import find
 
 router = APIRouter(tags=["forecasts"])
-INSTANT = timedelta(microseconds=1)
 TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
@@ -56,12 +58,12 @@ class ForecastsQuery(SeriesQuery, PageQuery):
 @router.get(
     "/forecasts/{area}/{consumer_type}",
     summary="The forecast of one series",
-    responses={**media.described(SeriesForecast), **described(404, 406, 422, 503)},
+    responses=media.described(SeriesForecast, 404, 406, 422, 503),
 )
 def forecast(
     request: Request,
-    area: Annotated[Name, Path(examples=["DK1"])],
-    consumer_type: Annotated[Name, Path(examples=["111"])],
+    area: AreaName,
+    consumer_type: ConsumerTypeName,
     query: Annotated[ForecastQuery, Query()],
 ) -> Response:
     """Point forecast and quantiles of every hour, the latest or as made at a reference time.
@@ -71,7 +73,7 @@ def forecast(
     """
     served, series = served_by(request), (area, consumer_type)
     run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
-    check_series(run, series)
+    find.check_series(run.places, *series)
     if query.history_hours is None and query.previous_hours is None:
         return alone(request, run, series)
 
@@ -96,7 +98,7 @@ def alone(request: Request, run: RunIndex, series: Series) -> Response:
 @router.get(
     "/forecasts",
     summary="Forecasts of many series",
-    responses={**media.described(Page[SeriesForecast]), **described(404, 406, 422, 503)},
+    responses=media.described(Page[SeriesForecast], 404, 406, 422, 503),
 )
 def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Response:
     """The forecasts of the series that are asked for, sorted by area and consumer type; a page is of whole series."""
@@ -122,14 +124,14 @@ def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Re
 )
 def explanation(
     request: Request,
-    area: Annotated[Name, Path(examples=["DK1"])],
-    consumer_type: Annotated[Name, Path(examples=["111"])],
+    area: AreaName,
+    consumer_type: ConsumerTypeName,
     query: Annotated[RunQuery, Query()],
 ) -> Response:
     """What each member of the blend and each group of inputs adds to the forecast of every hour."""
     served, series = served_by(request), (area, consumer_type)
     run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
-    check_series(run, series)
+    find.check_series(run.places, *series)
 
     def make() -> bytes:
         rows = served.archive.read_explanations(
@@ -154,30 +156,25 @@ def tag_of(run: RunIndex, form: str) -> str:
 
 
 def run_of(served: Served, view: int | None, reference: datetime | None, series: Sequence[Series] | None) -> RunIndex:
-    """Return the latest run, or the one of a reference time with at least the series that are asked for.
+    """Return the newest run, or the one of a reference time with at least the series that are asked for.
 
     Raises:
-        Refused: 404 if there is no such run; it names the first and the last that there are.
+        NotFoundError: If there is no such run or series; it names those that there are.
     """
     number = served.view(view).version
     latest = served.latest(number)
     if reference is None or reference == latest.reference:
         return latest
-    runs = served.current.runs.filter(pl.col("feature_view_version") == number)
-    found = runs.filter(pl.col("reference_datetime") == reference)
-    if found.is_empty():
-        span = [f"{runs['reference_datetime'][at]:%Y-%m-%dT%H:%M:%SZ}" for at in (0, -1)]
-        raise Refused(
-            404,
-            f"no forecasts were made at {reference:%Y-%m-%dT%H:%M:%SZ}; there are {runs.height} runs from {span[0]} to "
-            f"{span[1]}: /api/v1/runs lists them",
-            allowed=span,
-        )
-    frame = served.archive.read(
-        feature_view_version=number, reference_from=reference, reference_until=reference + INSTANT, series=series
+    find.run_at(served.current.runs, reference_datetime=reference, feature_view_version=number)
+    rows = partial(
+        served.archive.read,
+        feature_view_version=number,
+        reference_from=reference,
+        reference_until=reference + find.INSTANT,
     )
+    frame = rows(series=series)
     if frame.is_empty() and series is not None:
-        raise Refused(404, f"the run has no series {'/'.join(series[0])}")
+        find.check_series(rows().select(SERIES).unique().rows(), *series[0])
     return indexed(frame, reference=reference)
 
 
@@ -216,7 +213,7 @@ def observations_of(
 def _previous(served: Served, run: RunIndex, series: Series, hours: int) -> dict[str, Any] | None:
     try:
         before = run_of(served, run.facts["feature_view_version"], run.reference - timedelta(hours=hours), [series])
-    except Refused:
+    except NotFoundError:
         return None
     return before.body(series) if series in before.places else None
 

@@ -46,7 +46,7 @@ class MetricsQuery(SeriesQuery, PageQuery):
 @router.get(
     "/monitoring",
     summary="Metrics of forecasts against what came",
-    responses={**media.described(Page[Metric]), **described(404, 406, 422, 503)},
+    responses=media.described(Page[Metric], 404, 406, 422, 503),
 )
 def metrics(request: Request, query: Annotated[MetricsQuery, Query()]) -> Response:
     """Sorted by reference time, level, area, consumer type, hour and metric."""

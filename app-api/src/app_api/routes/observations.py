@@ -6,21 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app_api import media
 from app_api.answers import served_by, table_answer
 from app_api.models import Page, SeriesObservations, SeriesRevisions
 from app_api.paging import page_facts
-from app_api.parameters import Hour, Name, PageQuery, SeriesQuery, Time, ViewQuery
-from app_api.problems import described
+from app_api.parameters import AreaName, ConsumerTypeName, Hour, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.run_index import encoded
-from app_api.selection import check_series, chosen_series
+from app_api.selection import chosen_series
 from app_api.served import Served
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS, SERIES, UTC_HOUR
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureView
+from forecast_core.provenance.find import check_series
 
 router = APIRouter(tags=["observations"])
 TABLES = ("ingests", "forecast_runs")
@@ -76,19 +76,19 @@ class Asked:
 @router.get(
     "/observations/{area}/{consumer_type}",
     summary="Observations of one series",
-    responses={**media.described(SeriesObservations), **described(404, 406, 422, 503)},
+    responses=media.described(SeriesObservations, 404, 406, 422, 503),
 )
 def observations(
     request: Request,
-    area: Annotated[Name, Path(examples=["DK1"])],
-    consumer_type: Annotated[Name, Path(examples=["111"])],
+    area: AreaName,
+    consumer_type: ConsumerTypeName,
     query: Annotated[ObservationsQuery, Query()],
 ) -> Response:
     """Values in kWh by hour, a year at most; `next` has the hours after. A missing hour was not observed."""
     served, series = served_by(request), (area, consumer_type)
     asked = _asked(request, served, query)
     known_at = query.known_at or served.known_at(asked.view)
-    check_series(served.latest(asked.view.version), series)
+    check_series(served.latest(asked.view.version).places, *series)
 
     def read() -> pl.DataFrame:
         return asked.rows(lambda window: _read(served, asked.view, window, known_at, [series]), OBSERVATIONS)
@@ -102,7 +102,7 @@ def observations(
 @router.get(
     "/observations",
     summary="Observations of many series",
-    responses={**media.described(Page[SeriesObservations]), **described(404, 406, 422, 503)},
+    responses=media.described(Page[SeriesObservations], 404, 406, 422, 503),
 )
 def many(request: Request, query: Annotated[ManyObservationsQuery, Query()]) -> Response:
     """The series that are asked for, sorted by area and consumer type, each with a year at most.
@@ -131,18 +131,18 @@ def many(request: Request, query: Annotated[ManyObservationsQuery, Query()]) -> 
 @router.get(
     "/observations/{area}/{consumer_type}/revisions",
     summary="Revisions of one series",
-    responses={**media.described(SeriesRevisions), **described(404, 406, 422, 503)},
+    responses=media.described(SeriesRevisions, 404, 406, 422, 503),
 )
 def revisions(
     request: Request,
-    area: Annotated[Name, Path(examples=["DK1"])],
-    consumer_type: Annotated[Name, Path(examples=["111"])],
+    area: AreaName,
+    consumer_type: ConsumerTypeName,
     query: Annotated[WindowQuery, Query()],
 ) -> Response:
     """Every value that each hour ever had, with the time at which it became known, for a year at most."""
     served, series = served_by(request), (area, consumer_type)
     asked = _asked(request, served, query)
-    check_series(served.latest(asked.view.version), series)
+    check_series(served.latest(asked.view.version).places, *series)
 
     def read() -> pl.DataFrame:
         return asked.rows(lambda window: _revisions(served, asked.view, window, series), REVISIONS)

@@ -107,7 +107,7 @@ def validation(
 @router.get(
     "/quarantine",
     summary="Quarantine",
-    responses={**media.described(Page[Finding]), **described(406, 422, 503)},
+    responses=media.described(Page[Finding], 406, 422, 503),
 )
 def quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> Response:
     """Rows that broke an expectation, newest run first, then by expectation and key."""
@@ -130,16 +130,7 @@ def quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> 
 def _ingest(ingest: feature_store.Ingest) -> dict[str, Any]:
     record = ingest.record
     return {
-        "dataset": ingest.dataset,
-        "feature_group_version": ingest.feature_group_version,
-        "known_at": ingest.known_at,
-        "window_start": ingest.window.start,
-        "window_end": ingest.window.end,
-        "url": ingest.url,
-        "rows": ingest.counts.rows,
-        "new": ingest.counts.new,
-        "revised": ingest.counts.revised,
-        "vanished": ingest.counts.vanished,
+        **ingest.facts(),
         "missing_hours": record.get("missing_hours"),
         "series": record.get("series"),
         "warnings": record.get("warnings") or [],

@@ -1,26 +1,25 @@
 """Runs: the archived forecast runs, and where a forecast comes from."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app_api.airflow import Airflow, page_of
 from app_api.answers import hashed_answer, json_answer, served_by
 from app_api.models import DagRuns, Page, Provenance, Run
 from app_api.paging import paged
-from app_api.parameters import Hour, Name, PageQuery, Time, ViewQuery
+from app_api.parameters import AreaName, ConsumerTypeName, Hour, PageQuery, Time, ViewQuery
 from app_api.problems import described
 from app_api.routes.quality import page_path
 from app_api.served import Served
+from app_api.times import iso_times
 from forecast_core.provenance.trace import trace as trace_forecast
 
 router = APIRouter(tags=["runs"])
-_MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
@@ -79,8 +78,8 @@ async def airflow_runs(request: Request) -> Response:
 )
 def trace(
     request: Request,
-    area: Annotated[Name, Path(examples=["DK1"])],
-    consumer_type: Annotated[Name, Path(examples=["111"])],
+    area: AreaName,
+    consumer_type: ConsumerTypeName,
     query: Annotated[ProvenanceQuery, Query()],
 ) -> Response:
     """From one forecast back to run, model, configuration, training dataset, observations, ingests, source and code."""
@@ -102,17 +101,6 @@ def trace(
         return Provenance.model_validate(iso_times(found))
 
     return json_answer(request, TABLES, make)
-
-
-def iso_times(record: Any) -> Any:
-    """Return a record with its times, which it holds as text to the minute in UTC, in ISO 8601."""
-    if isinstance(record, dict):
-        return {name: iso_times(value) for name, value in record.items()}
-    if isinstance(record, list):
-        return [iso_times(each) for each in record]
-    if isinstance(record, str) and _MINUTE.fullmatch(record):
-        return f"{record.replace(' ', 'T')}:00Z"
-    return record
 
 
 def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:

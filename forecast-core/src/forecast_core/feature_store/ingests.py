@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
@@ -50,6 +50,22 @@ TABLE: Final = Declaration(name="ingests", frame=INGESTS, added=pl.Schema({"writ
 """The table of ingests; ``written`` numbers the commits."""
 
 
+class IngestFacts(TypedDict):
+    """What names an ingest, its source and its counts, with its window in two columns."""
+
+    dataset: str
+    feature_group_version: int
+    known_at: datetime
+    window_start: datetime
+    window_end: datetime
+    url: str
+    rows: int
+    new: int
+    revised: int
+    vanished: int
+    conflicting: int
+
+
 @dataclass(frozen=True)
 class Ingest:
     """One ingest: what it asked for and got, and what it changed and by whom when it first got just that."""
@@ -63,6 +79,22 @@ class Ingest:
     record: Mapping[str, Any]
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
+    def facts(self) -> IngestFacts:
+        """Return all but the record and what made it."""
+        return {
+            "dataset": self.dataset,
+            "feature_group_version": self.feature_group_version,
+            "known_at": self.known_at,
+            "window_start": self.window.start,
+            "window_end": self.window.end,
+            "url": self.url,
+            "rows": self.counts.rows,
+            "new": self.counts.new,
+            "revised": self.counts.revised,
+            "vanished": self.counts.vanished,
+            "conflicting": self.counts.conflicting,
+        }
+
 
 def write(table: Table, ingest: Ingest) -> None:
     """Store the facts; those of an earlier ingest of the same dataset, version, ``known_at`` and window are replaced.
@@ -70,14 +102,8 @@ def write(table: Table, ingest: Ingest) -> None:
     If only ``_AT_FIRST`` differs, the earlier ones stay: an ingest that is repeated after others came in between
     changes nothing, but stands against more that was known before it.
     """
-    row = {
-        "dataset": ingest.dataset,
-        "feature_group_version": ingest.feature_group_version,
-        "known_at": ingest.known_at,
-        "window_start": ingest.window.start,
-        "window_end": ingest.window.end,
-        "url": ingest.url,
-        **asdict(ingest.counts),
+    row: dict[str, Any] = {
+        **ingest.facts(),
         "record": record_text(ingest.record),
         "made_by": record_text(ingest.made_by),
     }

@@ -1,5 +1,6 @@
 """Find one archived run, and one series or hour in it; what is absent is an error that names what there is."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import polars as pl
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import moment, whole_number
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.schema import SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 
@@ -36,7 +38,36 @@ def find_run(
     number = feature_view_version
     view = None if number is None else whole_number("feature_view_version", number, least=1)
     wanted = None if reference_datetime is None else moment("reference_datetime", reference_datetime)
-    found = _runs_at(ForecastArchive(settings), wanted, view)
+    archive = ForecastArchive(settings)
+    if wanted is not None:
+        until = wanted + INSTANT
+        runs = archive.read_runs(feature_view_version=view, reference_from=wanted, reference_until=until)
+        if not runs.is_empty():
+            return run_at(runs, reference_datetime=wanted, feature_view_version=view)
+    runs = archive.read_runs(feature_view_version=view)
+    return run_at(runs, reference_datetime=wanted, feature_view_version=view)
+
+
+def run_at(
+    runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_view_version: int | None
+) -> dict[str, Any]:
+    """Return the row of one run among ``archive.RUNS``, as ``find_run`` does.
+
+    Args:
+        runs: RUNS that hold all runs of the feature view, or of all views if none is given.
+        reference_datetime: Reference time of the run, in UTC; None stands for the newest run.
+        feature_view_version: The feature view of the run; None for any.
+
+    Raises:
+        InvalidArgument: If more than one view has a run of that time and none is given.
+        NotFoundError: If there is no such run.
+    """
+    view = feature_view_version
+    known = runs if view is None else runs.filter(pl.col("feature_view_version") == view)
+    time = pl.col("reference_datetime").max() if reference_datetime is None else reference_datetime
+    found = known.filter(pl.col("reference_datetime") == time)
+    if found.is_empty():
+        raise _no_run(known, reference_datetime, view)
     if found.height > 1:
         views = found["feature_view_version"].sort().to_list()
         made_at = found["reference_datetime"][0]
@@ -47,32 +78,19 @@ def find_run(
     return found.row(0, named=True)
 
 
-def _runs_at(archive: ForecastArchive, wanted: datetime | None, view: int | None) -> pl.DataFrame:
-    """Return RUNS of a reference time, of all views or of one; those of the newest time if None."""
-    if wanted is not None:
-        until = wanted + INSTANT
-        found = archive.read_runs(feature_view_version=view, reference_from=wanted, reference_until=until)
-        if not found.is_empty():
-            return found
-    every = archive.read_runs(feature_view_version=view)
-    newest = every.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
-    if wanted is None and not newest.is_empty():
-        return newest
-    raise _no_run(every, wanted, view)
-
-
 def _no_run(runs: pl.DataFrame, wanted: datetime | None, view: int | None) -> NotFoundError:
     of_view = "" if view is None else f" of feature view {view}"
     times = runs["reference_datetime"].unique().sort()
-    if times.is_empty():
+    existing = [as_text(each) for each in (times.min(), times.max()) if each is not None]
+    if not existing:
         what = "yet" if wanted is None else f"at {as_text(wanted)}; there are none yet"
         text = f"no forecasts{of_view} were made {what}: run batch.predict (or `energy run`) first"
     else:
         text = (
-            f"no forecasts{of_view} were made at {as_text(wanted)}; there are some of {times.len()} times from "
-            f"{as_text(times.min())} to {as_text(times.max())}: give one of those, or run batch.predict for this one"
+            f"no forecasts{of_view} were made at {as_text(wanted)}; runs were made from {existing[0]} to "
+            f"{existing[1]} ({times.len()} in all): give the time of one of them, or run batch.predict for this one"
         )
-    return NotFoundError(text, reference_datetime=wanted)
+    return NotFoundError(text, reference_datetime=wanted, existing=existing)
 
 
 def find_series(frame: pl.DataFrame, area: str, consumer_type: str) -> pl.DataFrame:
@@ -81,19 +99,29 @@ def find_series(frame: pl.DataFrame, area: str, consumer_type: str) -> pl.DataFr
     Raises:
         NotFoundError: If it has none; the message names the areas, or the consumer types of the area, that there are.
     """
-    of_area = frame.filter(pl.col("area") == area)
-    if of_area.is_empty():
-        areas = frame["area"].unique().sort().to_list()
-        raise NotFoundError(f"there is no price area {area!r}; there are {_listed(areas)}", area=area, existing=areas)
-    found = of_area.filter(pl.col("consumer_type") == consumer_type)
+    found = frame.filter(pl.col("area") == area, pl.col("consumer_type") == consumer_type)
     if found.is_empty():
-        kinds = of_area["consumer_type"].unique().sort().to_list()
-        raise NotFoundError(
-            f"{area} has no consumer type {consumer_type!r}; it has {_listed(kinds)}",
-            consumer_type=consumer_type,
-            existing=kinds,
-        )
+        check_series(frame.select(SERIES).unique().rows(), area, consumer_type)
     return found
+
+
+def check_series(known: Collection[tuple[str, str]], area: str, consumer_type: str) -> None:
+    """Return if a series is one of those known, as (area, consumer type).
+
+    Raises:
+        NotFoundError: If it is not; the message names the areas, or the consumer types of the area, that there are.
+    """
+    if (area, consumer_type) in known:
+        return
+    areas = sorted({each for each, _ in known})
+    if area not in areas:
+        raise NotFoundError(f"there is no price area {area!r}; there are {_listed(areas)}", area=area, existing=areas)
+    kinds = sorted(kind for each, kind in known if each == area)
+    raise NotFoundError(
+        f"{area} has no consumer type {consumer_type!r}; it has {_listed(kinds)}",
+        consumer_type=consumer_type,
+        existing=kinds,
+    )
 
 
 def find_hour(rows: pl.DataFrame, datetime_utc: datetime) -> dict[str, Any]:
