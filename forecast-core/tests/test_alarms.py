@@ -139,11 +139,116 @@ def test_an_open_alarm_that_turns_out_to_have_begun_earlier_is_not_told_again(al
     assert alarms.due().is_empty()
 
 
-def test_a_feature_view_that_nobody_looks_after_any_more_has_no_alarms_by_default(alarms: Alarms) -> None:
+def test_what_was_told_is_recorded_as_it_was_told_whatever_became_of_the_alarm(alarms: Alarms) -> None:
+    alarms.write(evaluation(0, "notify"))
+    sent = alarms.due()
+    # Between sending and recording, the alarm rises; then it clears.
+    alarms.write(evaluation(1, "tune"))
+    assert alarms.mark_told(sent, at=START) == 1
+    raised = alarms.due()
+    assert raised["notice"].to_list() == ["tune"]
+    alarms.write(evaluation(2, "ok"))
+    assert alarms.mark_told(raised, at=START + HOUR) == 1
+    assert alarms.due()["notice"].to_list() == ["cleared"]
+    alarms.mark_told(alarms.due(), at=START + 2 * HOUR)
+    assert alarms.due().is_empty()
+
+
+def test_an_alarm_that_was_told_and_is_found_no_more_is_told_to_be_cleared(alarms: Alarms) -> None:
+    alarms.write(evaluation(0, "notify"))
+    alarms.mark_told(alarms.due(), at=START)
+    alarms.write(evaluation(0, "ok"))
+    assert alarms.read().is_empty()
+    assert alarms.due().select("notice", "kind", "opened_at").rows() == [("cleared", "skill", START)]
+    alarms.mark_told(alarms.due(), at=START + HOUR)
+    assert alarms.due().is_empty()
+
+
+def test_a_new_alarm_is_told_and_cleared_by_itself_when_the_one_before_was_cleared_late(alarms: Alarms) -> None:
+    told = []
+    for hour, level in enumerate(["notify", "ok", "notify", "ok", "ok"]):
+        alarms.write(evaluation(hour, level))
+        if hour == 1:
+            continue  # nobody looked while the first was clear
+        due = alarms.due()
+        told.append(sorted(due["notice"].to_list()))
+        alarms.mark_told(due, at=START + hour * HOUR)
+    assert told == [["notify"], ["cleared", "notify"], ["cleared"], []]
+
+
+def test_alarms_of_all_views_stand_until_a_view_is_retired(alarms: Alarms) -> None:
     alarms.write(evaluation(0, "notify"))
     alarms.write(evaluation(1, "ok", view=2))
-    assert alarms.read().is_empty()
-    assert alarms.read(feature_view_version=1).height == 1
+    alarms.write(evaluation(1, "notify", view=3))
+    assert alarms.read()["feature_view_version"].to_list() == [3, 1]
+    # Two views may have an alarm of one kind, opened at one time; each is told, and recorded, by itself.
+    alarms.write(evaluation(0, "notify", view=3))
+    assert alarms.mark_told(alarms.due().filter(feature_view_version=1), at=START + HOUR) == 1
+    assert alarms.due()["feature_view_version"].to_list() == [3]
+    assert alarms.retire_view(3, at=START + 2 * HOUR)
+    assert not alarms.retire_view(3, at=START + 3 * HOUR)
+    assert alarms.due().is_empty()
+    for only_open in (True, False):
+        assert alarms.read(only_open=only_open)["feature_view_version"].to_list() == [1]
+        assert alarms.read(as_of=START + HOUR, only_open=only_open)["feature_view_version"].to_list() == [1, 3]
+        assert alarms.read(feature_view_version=3, only_open=only_open).height == 1
+    assert alarms.retired_views() == {3: START + 2 * HOUR}
+    assert alarms.restore_view(3)
+    assert not alarms.restore_view(3)
+    assert alarms.due()["feature_view_version"].to_list() == [3]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_last_days_of_checks_give_the_same_open_alarms_and_notices_as_all_of_them(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two views, with outages of hours and of days, alarms of minutes and of weeks, and looks at any time."""
+    chance = np.random.default_rng(seed)
+    book, slow = Alarms(Settings(root_dir=tmp_path / "fast")), Alarms(Settings(root_dir=tmp_path / "slow"))
+    monkeypatch.setattr(
+        slow,
+        "_recent",
+        lambda views, until, _: slow.read_checks(as_of=until).filter(pl.col("feature_view_version").is_in(list(views))),
+    )
+    share = (0.02, 0.1, 0.5, 0.95)[seed]
+    evaluators = [(view, source) for view in (1, 2) for source in ("monitoring", "watch")]
+    hour = 0
+    for _ in range(16):
+        hour += int(chance.choice([1, 1, 3, 7, 30, 100], p=[0.3, 0.2, 0.2, 0.15, 0.1, 0.05]))
+        for view, source in evaluators:
+            if chance.random() < 0.75:
+                level = str(chance.choice(["notify", "tune"])) if chance.random() < share else "ok"
+                single = "notify" if chance.random() < share else "ok"
+                frame = evaluation(hour, level, source=source, view=view, DK1_111=single)
+                for each in (book, slow):
+                    each.write(frame)
+        if chance.random() < 0.5:
+            due = slow.due()
+            assert book.due().equals(due)
+            part = due.filter(pl.Series(chance.random(due.height) < 0.7, dtype=pl.Boolean))
+            for each in (book, slow):
+                each.mark_told(part, at=START + hour * HOUR)
+        as_of = START + int(chance.integers(hour + 1)) * HOUR
+        for until in (None, as_of):
+            opened = book.read(only_open=True, as_of=until)
+            assert opened.equals(slow.read(as_of=until).filter(pl.col("cleared_at").is_null()))
+        last = book.read_last_checks(feature_view_version=1, as_of=as_of)["reference_datetime"].max()
+        all_of_them = slow.read_checks(feature_view_version=1, as_of=as_of).filter(source="monitoring")
+        assert last == all_of_them["reference_datetime"].max()
+
+
+def test_only_the_last_days_are_read_while_nothing_stays_open(alarms: Alarms, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    real = Alarms._of_days
+    for hour in range(0, 24 * 8, 6):
+        for source in ("monitoring", "watch"):
+            alarms.write(evaluation(hour, "notify" if hour % 48 == 0 else "ok", source=source))
+    monkeypatch.setattr(
+        Alarms, "_of_days", lambda self, *arguments: read.append(len(arguments[2])) or real(self, *arguments)
+    )
+    for only in (alarms.read(only_open=True), alarms.due()):
+        assert only.is_empty()
+    assert max(read) <= 4
 
 
 def test_tuning_is_due_in_the_first_run_after_an_alarm_asks_for_it_and_not_again(settings: Settings) -> None:
@@ -156,6 +261,31 @@ def test_tuning_is_due_in_the_first_run_after_an_alarm_asks_for_it_and_not_again
     assert not tuning_is_due(settings, feature_view_version=2, reference_datetime=START + 3 * HOUR)
     # The evaluation at its own reference time comes after the decision, so it does not count when a run is repeated.
     assert tuning_is_due(settings, feature_view_version=1, reference_datetime=START + 3 * HOUR)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whether_tuning_is_due_does_not_depend_on_the_order_in_which_hours_were_evaluated(
+    seed: int, settings: Settings
+) -> None:
+    chance = np.random.default_rng(seed)
+    levels = [str(chance.choice(list(LEVELS))) for _ in range(12)]
+    frames = [evaluation(hour, level, source="monitoring") for hour, level in enumerate(levels)]
+    frames += [evaluation(hour, "tune", source="watch") for hour in range(0, 12, 2)]
+    forward, shuffled = (settings.model_copy(update={"root_dir": settings.root_dir / name}) for name in "ab")
+
+    def due(of: Settings, hour: int) -> bool:
+        return tuning_is_due(of, feature_view_version=1, reference_datetime=START + hour * HOUR)
+
+    in_time = []
+    for hour in range(12):
+        in_time.append(due(forward, hour))
+        for frame in frames:
+            if frame["reference_datetime"][0] == START + hour * HOUR:
+                Alarms(forward).write(frame)
+    for place in chance.permutation(len(frames)):
+        Alarms(shuffled).write(frames[place])
+    assert [due(shuffled, hour) for hour in range(12)] == in_time
+    assert any(in_time)
 
 
 def test_an_evaluation_replaces_itself_and_nothing_else(alarms: Alarms) -> None:
