@@ -9,8 +9,10 @@ import pytest
 
 from batch_prediction_pipeline import batch, monitoring
 from batch_prediction_pipeline.__main__ import main
-from batch_prediction_pipeline.monitoring import watch
+from batch_prediction_pipeline.monitoring import watch, watched
+from feature_pipeline import demo
 from forecast_core.alarms import Alarms
+from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
@@ -94,3 +96,71 @@ def test_the_watch_can_be_asked_from_a_shell(system: Any, monkeypatch: pytest.Mo
     monkeypatch.setenv("ML_PIPELINE_ROOT_DIR", str(system.settings.root))
     assert main(["watch", "--now", "2023-02-01T12:00"]) == 0
     assert json.loads(capsys.readouterr().out) == {"open": 0, "due": []}
+    system.ingest(REFERENCE)
+    assert main(["retire-view", "--feature-view-version", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["retired"] is True
+
+
+def other_dataset(system: Any, register: Any, reference: datetime) -> int:
+    """Ingest and forecast at a reference time with a second dataset; return its feature view."""
+    store, window = FeatureStore(system.settings), Window.before(reference, days_delay=1, days_export=16)
+    frame = demo.observations(window.start, window.end, known_at=reference)
+    frame = frame.filter(pl.col("area") == "DK2", pl.col("consumer_type") == "111")
+    group: dict[str, Any] = {"dataset": "other", "feature_group_version": 1}
+    times = {"window": window, "reference_datetime": reference}
+    store.ingest(frame, **group, **times, url="demo://denmark", record={})
+    view = store.create_feature_view(**group)
+    dataset = store.create_training_dataset(feature_view_version=view, **times)
+    model = register(dataset.version, at=reference)
+    bounds = {"start_datetime": window.start, "end_datetime": window.end, "reference_datetime": reference}
+    batch.predict(24, view, model, **bounds, settings=system.settings)
+    return view
+
+
+def test_every_dataset_that_forecasts_is_watched_and_named_until_it_is_retired(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    view = other_dataset(system, register, REFERENCE + HOUR)
+    assert view == 2
+    late = REFERENCE + 5 * HOUR
+    found = watch.check(late, settings=system.settings)["due"]
+    names = [(each["kind"], each["dataset"], each["feature_view_version"]) for each in found]
+    assert names == [("forecast", "demo", 1), ("run", "demo", 1), ("forecast", "other", 2), ("run", "other", 2)]
+    assert "alarm: forecast in other (feature view 2), since 2023-02-01 17:00 UTC: " in found[2]["text"]
+    # Each is told, and recorded, by itself.
+    assert watch.told(found[:2], late, settings=system.settings) == {"told": 2}
+    assert [each["dataset"] for each in watch.check(late, settings=system.settings)["due"]] == ["other", "other"]
+    watch.told(found, late, settings=system.settings)
+    # The first dataset is given up; the second goes on.
+    given_up = watched.retire(1, late, settings=system.settings)
+    assert given_up == {"feature_view_version": 1, "dataset": "demo", "retired": True, "changed": True}
+    other_dataset(system, register, late)
+    assert due(system, late + HOUR) == [("forecast", "cleared"), ("run", "cleared")]
+    assert watch.check(late + 2 * HOUR, settings=system.settings) == {"open": 0, "due": []}
+
+
+def test_a_retired_view_is_watched_again_from_a_new_run_or_by_command(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    watched.retire(1, REFERENCE + HOUR, settings=system.settings)
+    assert due(system, REFERENCE + 4 * HOUR) == []
+    assert watched.retire("1", REFERENCE, undo=True, settings=system.settings)["changed"]
+    assert due(system, REFERENCE + 4 * HOUR) == [("forecast", "notify"), ("run", "notify")]
+    watched.retire(1, REFERENCE + 4 * HOUR, settings=system.settings)
+    run(system, register, REFERENCE + 5 * HOUR)
+    # What was told before the view was retired is over.
+    assert due(system, REFERENCE + 5 * HOUR) == [("forecast", "cleared"), ("run", "cleared")]
+    assert due(system, REFERENCE + 8 * HOUR) == [("forecast", "notify"), ("run", "notify")]
+    with pytest.raises(NotFoundError, match=r"no feature view version 9; there are \[1\]"):
+        watched.retire(9, REFERENCE, settings=system.settings)
+
+
+def test_an_alarm_that_changes_between_sending_and_recording_is_told_to_its_end(system: Any, register: Any) -> None:
+    run(system, register, REFERENCE)
+    sent = watch.check(REFERENCE + 3 * HOUR, settings=system.settings)["due"]
+    # The next run comes before what was sent has been recorded.
+    run(system, register, REFERENCE + 3 * HOUR)
+    watch.check(REFERENCE + 3.5 * HOUR, settings=system.settings)
+    assert watch.told(json.loads(json.dumps(sent)), REFERENCE + 3 * HOUR, settings=system.settings) == {"told": 2}
+    assert due(system, REFERENCE + 4 * HOUR) == [("forecast", "cleared"), ("run", "cleared")]
+    assert due(system, REFERENCE + 4.5 * HOUR) == []
+    with pytest.raises(InvalidArgument, match="they have no feature_view_version"):
+        watch.told([{"kind": "run"}], REFERENCE, settings=system.settings)

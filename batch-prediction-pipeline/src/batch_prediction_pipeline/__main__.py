@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from batch_prediction_pipeline import batch, lineage, monitoring
-from batch_prediction_pipeline.monitoring import watch
+from batch_prediction_pipeline.monitoring import watch, watched
 from forecast_core.contracts.arguments import FORECAST_FROM
 from forecast_core.program import run_step
 
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
     options = vars(_parser().parse_args(arguments))
     step = options.pop("step")
-    if step is watch.check:
+    if step in (watch.check, watched.retire):
         options["now"] = options["now"] or datetime.now(UTC)
     if step is not lineage.of_forecast:
         return run_step(step, options)
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     look.set_defaults(step=watch.check)
     look.add_argument("--now", metavar="TIME", help="default: now")
+    retire = steps.add_parser("retire-view", help="stop looking after a feature view that is not to forecast any more")
+    retire.set_defaults(step=watched.retire)
+    retire.add_argument("--feature-view-version", required=True, metavar="N")
+    retire.add_argument("--undo", action="store_true", help="look after it again")
+    retire.add_argument("--now", metavar="TIME", help="default: now")
     trace = steps.add_parser("lineage", help="show what a forecast was made from, back to its source")
     trace.set_defaults(step=lineage.of_forecast)
     trace.add_argument("--area", required=True, help="e.g. DK1")

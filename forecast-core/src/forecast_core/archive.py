@@ -192,9 +192,8 @@ class ForecastArchive:
 
         Days are read from the latest one back until one has a run, so the cost does not grow with the history.
         """
-        snapshot, until = self._runs.snapshot(), as_utc(reference_until)
-        dates = [] if snapshot is None else [date.fromisoformat(each[_DATE]) for each in snapshot.table.partitions()]
-        for day in sorted((each for each in dates if each <= until.date()), reverse=True):
+        until = as_utc(reference_until)
+        for day in _days_of(self._runs, feature_view_version, until):
             start = datetime(day.year, day.month, day.day, tzinfo=UTC)
             end = min(start + timedelta(days=1), until)
             found = self.read_runs(feature_view_version=feature_view_version, reference_from=start, reference_until=end)
@@ -252,6 +251,17 @@ def _replace_run(
     dated = frame.with_columns(pl.col("reference_datetime").dt.date().alias(_DATE))
     keyed.replace(target, dated, key=key, makers=makers)
     return frame.height
+
+
+def _days_of(dated: Table, feature_view_version: int, until: datetime) -> list[date]:
+    """Return the days up to ``until`` that may have rows of a feature view, latest first, by the table's log alone."""
+    snapshot = dated.snapshot()
+    files = pl.DataFrame() if snapshot is None else pl.DataFrame(snapshot.table.get_add_actions(flatten=True))
+    if files.is_empty():
+        return []
+    of_view = pl.lit(feature_view_version).is_between("min.feature_view_version", "max.feature_view_version")
+    days = files.filter(of_view)[f"partition.{_DATE}"].cast(pl.Date).unique().sort(descending=True)
+    return days.filter(days <= until.date()).to_list()
 
 
 def _only(series: Sequence[tuple[str, str]] | None) -> list[pl.Expr]:

@@ -1,140 +1,155 @@
-"""The watch: whether what ought to be there is there. It is asked at any time, and told what time it is.
+"""Dead man's switch: check for missing runs, forecasts and data. The scheduler passes ``now``.
 
-It needs no run of the pipeline: an orchestrator asks it every half hour, by its own clock.
+It reads the tables only, so it works while the pipeline is paused, fails or hangs. Airflow calls it every half hour.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
 from batch_prediction_pipeline.monitoring.judging import Check, frame
-from forecast_core.alarms import Alarms
-from forecast_core.archive import ForecastArchive
+from batch_prediction_pipeline.monitoring.watched import Watched, watched_views
+from forecast_core.alarms import NOTICES, OVERALL, Alarms
 from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
-from forecast_core.feature_store import FeatureStore, Ingest
+from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
 
 logger = logging.getLogger(__name__)
 
-_INSTANT: Final = timedelta(microseconds=1)
 _LOOK_BACK: Final = timedelta(days=7)
+"""Days in which the newest observation is looked for; older ones are far beyond any threshold."""
 
 
-def check(now: datetime | str, *, settings: Settings | None = None) -> dict[str, Any]:
-    """Look whether forecasts, runs and data are there, as of ``now``; return what is to be told of all open alarms.
+class Notice(TypedDict):
+    """One thing that people are to be told: ``text``.
 
-    What is looked after is the feature view whose forecasts are the newest. A system that has never ingested anything
-    has nothing to be late.
+    ``notice`` is the alarm's level (``notify`` or ``tune``) or ``cleared``; the other fields name the alarm. Times are
+    ISO text in UTC.
+    """
+
+    feature_view_version: int
+    dataset: str
+    source: str
+    kind: str
+    subject: str
+    notice: str
+    opened_at: str
+    text: str
+
+
+class Checked(TypedDict):
+    """What ``check`` returns: the number of open alarms, and what people are to be told now."""
+
+    open: int
+    due: list[Notice]
+
+
+class Told(TypedDict):
+    """What ``told`` returns: how many notices had not been recorded before."""
+
+    told: int
+
+
+def check(now: datetime | str, *, settings: Settings | None = None) -> Checked:
+    """Look whether forecasts, runs and data are there, as of ``now``; return what people are to be told of all alarms.
+
+    Every feature view that forecasts is looked after until it is retired (``watched.retire``). While no view has
+    forecast yet, that of the newest ingest is. A system that has never ingested anything has nothing to be late.
 
     Args:
         now: The present time; naive is UTC, text is ISO.
         settings: Where things are; default from the environment.
 
     Returns:
-        Plain JSON: ``open``, the number of open alarms; ``due``, for each that has not been told, or whose clearing has
-        not, ``kind``, ``subject``, ``notice`` (``notify``, ``tune`` or ``cleared``), ``opened_at`` and ``text``.
+        ``Checked``, plain JSON: each level of an alarm is due until ``told`` records it, and so is its clearing.
 
     Raises:
         InvalidArgument: If the time cannot be read.
         StorageError: If the stores cannot be read or written now.
     """
-    settings, at = settings or Settings(), moment("now", now)
-    alarms = Alarms(settings)
-    newest = _newest_run(settings, at)
-    if newest is not None:
-        checks = list(_checks(settings, newest, at))
-        view = newest["feature_view_version"]
-        alarms.write(frame(checks, reference_datetime=at, feature_view_version=view, source="watch"))
-    due = alarms.due()
+    settings, time = settings or Settings(), moment("now", now)
+    alarms, store = Alarms(settings), FeatureStore(settings)
+    for watched in watched_views(settings, time):
+        checks = list(_checks(settings, store, watched, time))
+        version = watched.view.version
+        alarms.write(frame(checks, reference_datetime=time, feature_view_version=version, source="watch"))
+    due = alarms.due().sort("opened_at", "feature_view_version", "kind", "subject")
+    views = {view.version: view for view in store.feature_views()}
     return {
         "open": alarms.read(only_open=True).height,
-        "due": [_notice(row) for row in due.sort("opened_at", "kind", "subject").iter_rows(named=True)],
+        "due": [_notice(row, views[row["feature_view_version"]]) for row in due.iter_rows(named=True)],
     }
 
 
-def told(due: Sequence[Mapping[str, Any]], now: datetime | str, *, settings: Settings | None = None) -> dict[str, Any]:
-    """Record that what ``check`` returned as ``due`` has been told, so that it is not told again.
+def told(due: Sequence[Mapping[str, Any]], now: datetime | str, *, settings: Settings | None = None) -> Told:
+    """Record that people were told what ``check`` returned as ``due``, so that they are not told again.
 
-    Returns:
-        Plain JSON: ``told``, how many of them are recorded now.
+    It is recorded as it was sent, whatever the alarm has become since: what follows (a higher level, the clearing) is
+    due then.
 
     Raises:
-        InvalidArgument: If the time cannot be read.
+        InvalidArgument: If the time cannot be read, or something is not as ``check`` returned it.
         StorageError: If the store cannot be written now.
     """
-    alarms, wanted = Alarms(settings or Settings()), {_identity(each) for each in due}
-    rows = alarms.due()
-    chosen = [_identity(_notice(row)) in wanted for row in rows.iter_rows(named=True)]
-    return {"told": alarms.mark_told(rows.filter(pl.Series(chosen, dtype=pl.Boolean)), at=moment("now", now))}
+    names = [name for name in NOTICES.names() if name != "notified_at"]
+    missing = sorted({name for each in due for name in names if name not in each})
+    if missing:
+        raise InvalidArgument(f"expected notices as watch.check returned them; they have no {', '.join(missing)}")
+    rows = [{**each, "opened_at": moment("opened_at", each["opened_at"])} for each in due]
+    values = [[row[name] for name in names] for row in rows]
+    sent = pl.DataFrame(values, schema={name: NOTICES[name] for name in names}, orient="row")
+    return {"told": Alarms(settings or Settings()).mark_told(sent, at=moment("now", now))}
 
 
-def _identity(notice: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(notice[name]) for name in ("kind", "subject", "notice", "opened_at"))
-
-
-def _notice(row: Mapping[str, Any]) -> dict[str, Any]:
-    about = "" if row["subject"] == "overall" else f" of {row['subject']}"
-    opened = row["opened_at"].strftime(DATETIME_FORMAT)
+def _notice(row: Mapping[str, Any], view: FeatureView) -> Notice:
+    series = "" if row["subject"] == OVERALL else f" of {row['subject']}"
+    about = f"{row['kind']}{series} in {view.dataset} (feature view {view.version})"
+    since = f"{row['opened_at']:{DATETIME_FORMAT}} UTC"
     if row["notice"] == "cleared":
-        text = f"cleared: {row['kind']}{about}, open since {opened} UTC: {row['message']}"
+        text = f"cleared: {about}, open since {since}: {row['message']}"
     else:
         request = ", and the next run tunes" if row["notice"] == "tune" else ""
-        text = f"alarm: {row['kind']}{about}, since {opened} UTC{request}: {row['message']}"
+        text = f"alarm: {about}, since {since}{request}: {row['message']}"
     return {
-        **{name: row[name] for name in ("kind", "subject", "notice")},
-        "opened_at": opened,
+        "feature_view_version": view.version,
+        "dataset": view.dataset,
+        "source": row["source"],
+        "kind": row["kind"],
+        "subject": row["subject"],
+        "notice": row["notice"],
+        "opened_at": as_utc(row["opened_at"]).isoformat(),
         "text": text,
     }
 
 
-def _newest_run(settings: Settings, at: datetime) -> dict[str, Any] | None:
-    """Return the newest run that archived forecasts, or else what names the newest ingest; None if there is neither."""
-    runs = ForecastArchive(settings).read_runs(reference_until=at + _INSTANT)
-    if not runs.is_empty():
-        return runs.row(-1, named=True)
-    store = FeatureStore(settings)
-    ingests = [each for each in store.ingests() if each.known_at <= at]
-    if not ingests:
-        return None
-    newest = ingests[-1]
-    view = store.create_feature_view(dataset=newest.dataset, feature_group_version=newest.feature_group_version)
-    return {"feature_view_version": view, "reference_datetime": None}
+def _checks(settings: Settings, store: FeatureStore, watched: Watched, now: datetime) -> Iterator[Check]:
+    hours, ingest = settings.alarm_run_hours, watched.newest_ingest
+    forecast = watched.newest_run or watched.first_ingest
+    yield _since("forecast", "no run has archived forecasts", forecast, now, hours)
+    yield _since("run", "no run has ingested anything", ingest.known_at, now, hours)
+    yield _data(settings, store, ingest, now)
 
 
-def _checks(settings: Settings, newest: Mapping[str, Any], at: datetime) -> Iterator[Check]:
-    hours, store = settings.alarm_run_hours, FeatureStore(settings)
-    view = store.feature_view(newest["feature_view_version"])
-    ingests = [
-        each
-        for each in store.ingests(dataset=view.dataset, feature_group_version=view.feature_group_version)
-        if each.known_at <= at
-    ]
-    reference = newest["reference_datetime"]
-    yield _since("forecast", "no run has archived forecasts", reference or ingests[0].known_at, at, hours)
-    yield _since("run", "no run has ingested anything", ingests[-1].known_at, at, hours)
-    yield _data(settings, store, ingests[-1], at)
-
-
-def _since(kind: str, what: str, last: datetime, at: datetime, hours: float) -> Check:
-    age = (at - as_utc(last)) / HOUR
+def _since(kind: str, what: str, last: datetime, now: datetime, hours: float) -> Check:
+    age = (now - as_utc(last)) / HOUR
     return Check(kind, age, (hours,), f"{what} since {last:{DATETIME_FORMAT}} UTC, {age:.1f} hours ago")
 
 
-def _data(settings: Settings, store: FeatureStore, ingest: Ingest, at: datetime) -> Check:
-    """Judge the age of the newest observation against what the source's usual delay makes of it."""
+def _data(settings: Settings, store: FeatureStore, ingest: Ingest, now: datetime) -> Check:
+    """Judge how much older than with the usual delay of the source the newest observation is."""
     usual = ingest.known_at - ingest.window.end
     window = Window(max(ingest.window.start, ingest.window.end - _LOOK_BACK), ingest.window.end)
-    known = store.read(
-        dataset=ingest.dataset, feature_group_version=ingest.feature_group_version, window=window, reference_datetime=at
-    )
+    group = {"dataset": ingest.dataset, "feature_group_version": ingest.feature_group_version}
+    known = store.read(**group, window=window, reference_datetime=now)  # type: ignore[arg-type]  # a name and a number
     newest = known.select(pl.col("datetime_utc").max()).item()
     until = window.start if newest is None else newest + HOUR
-    late = (at - as_utc(until) - usual) / HOUR
+    late = (now - as_utc(until) - usual) / HOUR
     return Check(
         "data",
         late,

@@ -280,6 +280,10 @@ class FeatureStore:
         """
         return views.get(self._views, version)
 
+    def feature_views(self) -> list[FeatureView]:
+        """Return all feature views, by version."""
+        return views.listed(self._views)
+
     def create_training_dataset(
         self, *, feature_view_version: int, window: Window, reference_datetime: datetime
     ) -> TrainingDataset:

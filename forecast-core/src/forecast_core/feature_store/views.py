@@ -68,6 +68,12 @@ def create(table: Table, content: Mapping[str, Any]) -> int:
     return table.commit(plan)
 
 
+def listed(table: Table) -> list[FeatureView]:
+    """Return all versions, the first one first."""
+    views = table.collect(lambda rows: rows.sort("version"))
+    return [_from_row(row) for row in views.iter_rows(named=True)]
+
+
 def get(table: Table, version: int) -> FeatureView:
     """Return a version.
 
@@ -84,6 +90,11 @@ def get(table: Table, version: int) -> FeatureView:
             version=version,
             existing=existing,
         )
-    row = found.row(0, named=True)
+    return _from_row(found.row(0, named=True))
+
+
+def _from_row(row: Mapping[str, Any]) -> FeatureView:
     content = json.loads(row["definition"])
-    return FeatureView(version, content["dataset"], content["feature_group_version"], content, row["definition_hash"])
+    return FeatureView(
+        row["version"], content["dataset"], content["feature_group_version"], content, row["definition_hash"]
+    )
