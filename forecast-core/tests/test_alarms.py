@@ -119,8 +119,8 @@ def test_each_level_is_told_once_and_so_is_the_clearing(alarms: Alarms) -> None:
         alarms.write(evaluation(hour, level))
         due = alarms.due()
         told.append(due["notice"].to_list())
-        assert alarms.mark_told(due, at=START + hour * HOUR) == due.height
-        assert alarms.mark_told(due, at=START + hour * HOUR) == 0
+        assert alarms.mark_told(due, notified_at=START + hour * HOUR) == due.height
+        assert alarms.mark_told(due, notified_at=START + hour * HOUR) == 0
     assert told == [[], ["notify"], [], ["tune"], [], ["cleared"], [], ["notify"]]
     assert hours(alarms.read(), "notified_at") == [(3,), (7,)]
 
@@ -133,7 +133,7 @@ def test_what_opened_and_cleared_before_anybody_looked_is_not_told(alarms: Alarm
 
 def test_an_open_alarm_that_turns_out_to_have_begun_earlier_is_not_told_again(alarms: Alarms) -> None:
     alarms.write(evaluation(5, "notify"))
-    alarms.mark_told(alarms.due(), at=START + 5 * HOUR)
+    alarms.mark_told(alarms.due(), notified_at=START + 5 * HOUR)
     alarms.write(evaluation(4, "notify"))
     assert hours(alarms.read(), "opened_at", "notified_at") == [(4, 5)]
     assert alarms.due().is_empty()
@@ -144,23 +144,23 @@ def test_what_was_told_is_recorded_as_it_was_told_whatever_became_of_the_alarm(a
     sent = alarms.due()
     # Between sending and recording, the alarm rises; then it clears.
     alarms.write(evaluation(1, "tune"))
-    assert alarms.mark_told(sent, at=START) == 1
+    assert alarms.mark_told(sent, notified_at=START) == 1
     raised = alarms.due()
     assert raised["notice"].to_list() == ["tune"]
     alarms.write(evaluation(2, "ok"))
-    assert alarms.mark_told(raised, at=START + HOUR) == 1
+    assert alarms.mark_told(raised, notified_at=START + HOUR) == 1
     assert alarms.due()["notice"].to_list() == ["cleared"]
-    alarms.mark_told(alarms.due(), at=START + 2 * HOUR)
+    alarms.mark_told(alarms.due(), notified_at=START + 2 * HOUR)
     assert alarms.due().is_empty()
 
 
 def test_an_alarm_that_was_told_and_is_found_no_more_is_told_to_be_cleared(alarms: Alarms) -> None:
     alarms.write(evaluation(0, "notify"))
-    alarms.mark_told(alarms.due(), at=START)
+    alarms.mark_told(alarms.due(), notified_at=START)
     alarms.write(evaluation(0, "ok"))
     assert alarms.read().is_empty()
     assert alarms.due().select("notice", "kind", "opened_at").rows() == [("cleared", "skill", START)]
-    alarms.mark_told(alarms.due(), at=START + HOUR)
+    alarms.mark_told(alarms.due(), notified_at=START + HOUR)
     assert alarms.due().is_empty()
 
 
@@ -172,7 +172,7 @@ def test_a_new_alarm_is_told_and_cleared_by_itself_when_the_one_before_was_clear
             continue  # nobody looked while the first was clear
         due = alarms.due()
         told.append(sorted(due["notice"].to_list()))
-        alarms.mark_told(due, at=START + hour * HOUR)
+        alarms.mark_told(due, notified_at=START + hour * HOUR)
     assert told == [["notify"], ["cleared", "notify"], ["cleared"], []]
 
 
@@ -183,10 +183,10 @@ def test_alarms_of_all_views_stand_until_a_view_is_retired(alarms: Alarms) -> No
     assert alarms.read()["feature_view_version"].to_list() == [3, 1]
     # Two views may have an alarm of one kind, opened at one time; each is told, and recorded, by itself.
     alarms.write(evaluation(0, "notify", view=3))
-    assert alarms.mark_told(alarms.due().filter(feature_view_version=1), at=START + HOUR) == 1
+    assert alarms.mark_told(alarms.due().filter(feature_view_version=1), notified_at=START + HOUR) == 1
     assert alarms.due()["feature_view_version"].to_list() == [3]
-    assert alarms.retire_view(3, at=START + 2 * HOUR)
-    assert not alarms.retire_view(3, at=START + 3 * HOUR)
+    assert alarms.retire_view(3, retired_at=START + 2 * HOUR)
+    assert not alarms.retire_view(3, retired_at=START + 3 * HOUR)
     assert alarms.due().is_empty()
     for only_open in (True, False):
         assert alarms.read(only_open=only_open)["feature_view_version"].to_list() == [1]
@@ -227,7 +227,7 @@ def test_the_last_days_of_checks_give_the_same_open_alarms_and_notices_as_all_of
             assert book.due().equals(due)
             part = due.filter(pl.Series(chance.random(due.height) < 0.7, dtype=pl.Boolean))
             for each in (book, slow):
-                each.mark_told(part, at=START + hour * HOUR)
+                each.mark_told(part, notified_at=START + hour * HOUR)
         as_of = START + int(chance.integers(hour + 1)) * HOUR
         for until in (None, as_of):
             opened = book.read(only_open=True, as_of=until)

@@ -1,12 +1,32 @@
-"""Lineage: where one archived forecast comes from, for people to read, and whether it can be made again."""
+"""Lineage: what one archived forecast was made from, as text, and whether computing it again gives the same."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from forecast_core.contracts.settings import Settings
 from forecast_core.provenance.recreate import recreate as make_again
 from forecast_core.provenance.trace import trace
+
+Facts = dict[str, Any]
+"""Plain JSON; docs/provenance.md lists what is in each part."""
+
+
+class Lineage(TypedDict):
+    """What ``of_forecast`` returns: the parts of ``provenance.trace`` and, if asked for, of ``provenance.recreate``.
+
+    Times are text in UTC; energy is in kWh.
+    """
+
+    forecast: Facts
+    run: Facts
+    model: Facts
+    configuration: Facts
+    training_dataset: Facts
+    feature_view: Facts
+    observations: Facts
+    ingests: Facts
+    recreated: NotRequired[Facts]
 
 
 def of_forecast(
@@ -18,7 +38,7 @@ def of_forecast(
     *,
     recreate: bool = False,
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Lineage:
     """Return what ``provenance.trace`` says of a forecast and, under ``recreated``, how making it again compares.
 
     Args:
@@ -42,7 +62,8 @@ def of_forecast(
         "feature_view_version": feature_view_version,
     }
     found = trace(settings, area=area, consumer_type=consumer_type, datetime_utc=datetime_utc, **run)
-    return found if not recreate else {**found, "recreated": make_again(settings, **run)}
+    lineage = cast("Lineage", found)
+    return {**lineage, "recreated": make_again(settings, **run)} if recreate else lineage
 
 
 def is_same(lineage: Mapping[str, Any]) -> bool:

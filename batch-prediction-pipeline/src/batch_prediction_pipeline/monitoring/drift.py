@@ -1,4 +1,4 @@
-"""Drift: whether inputs are still distributed as in the training dataset, and errors still around zero."""
+"""Drift of inputs (their mean against the training dataset) and of errors (their mean against zero)."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,10 +8,10 @@ import polars as pl
 from forecast_core.contracts.schema import SERIES
 
 RECENT: Final = timedelta(days=7)
-"""What is compared with the days before: a week, so that every weekday is in it."""
+"""The recent days that are compared with the days before: a week, so that every weekday is among them."""
 
 LEAST: Final = timedelta(days=14)
-"""Days before the recent ones without which there is nothing to compare with."""
+"""Days before the recent ones without which nothing is compared: the spread of fewer days says little."""
 
 LIMIT: Final = 3.0
 """Standard deviations from which on a series counts as drifted: the three-sigma limit of control charts."""
@@ -21,9 +21,9 @@ SMOOTHING: Final = 0.1
 
 
 def level_change(before: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
-    """Return SERIES and ``change``: how far the recent mean of a series is from its mean before, standardized.
+    """Return SERIES and ``change``: the standardized difference of a series' recent mean from its mean before.
 
-    The standardized mean difference: (mean of the recent days' means - mean of the days' means before) over the
+    It is (mean of the recent days' means - mean of the days' means before) over the
     standard deviation of the latter. Three standard deviations are the limit of W. A. Shewhart's control charts
     (Economic Control of Quality of Manufactured Product, 1931). Series without any variation before are left out,
     and so are those that have no recent value.

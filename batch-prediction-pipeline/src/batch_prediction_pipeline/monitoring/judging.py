@@ -1,4 +1,4 @@
-"""What is wrong with what is there: each kind of alarm that monitoring judges, as rows of ``alarms.CHECKS``."""
+"""Turn monitoring metrics into alarm checks: rows of ``alarms.CHECKS``."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from forecast_core.contracts.schema import SERIES
 from forecast_core.contracts.settings import Settings
 
 LEAST_HOURS: Final = 72
-"""Different hours that a week's figures need behind them to be judged: three days of forecasts."""
+"""Different observed hours without which a week's figures are not judged: three days of forecasts."""
 
 NOMINAL: Final = 0.8
+"""Share of the values that the 80 % intervals should cover."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """How one kind of alarm stands: its level follows from the value and the thresholds."""
+    """One value against its thresholds (notify, tune). A value of None passes none: there was nothing to judge."""
 
     kind: str
     value: float | None
@@ -54,39 +55,16 @@ def frame(checks: list[Check], *, reference_datetime: datetime, feature_view_ver
 
 
 def of_scores(rows: pl.DataFrame, figures: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
-    """Judge the forecasts of a week against the naive forecast, the models' own backtests and their intervals.
+    """Check the errors and intervals of the last 7 days, over all series and of each, and 30 days of errors for drift.
 
     Args:
         rows: ``scoring.scored`` rows of the last 30 days.
-        figures: The week's figures over all, as ``scoring.overall`` gives them.
+        figures: The figures of 7 days over all series, as ``scoring.overall`` gives them.
         settings: The thresholds.
     """
     week = scoring.recent(rows, days=7)
     enough = week["datetime_utc"].n_unique() >= LEAST_HOURS
-    relative, backtest = figures["relative_mae"], figures["backtest_relative_mae"]
-    coverage = figures["coverage_80"]
-    judged = {"skill": relative, "backtest": _over(relative, backtest), "coverage": _distance(coverage)}
-    if not enough:
-        judged = dict.fromkeys(judged)
-    yield Check(
-        "skill",
-        judged["skill"],
-        settings.alarm_skill,
-        f"the week's errors are {_share(relative)} of the seasonal naive forecast's: {_size(figures)}",
-    )
-    yield Check(
-        "backtest",
-        judged["backtest"],
-        settings.alarm_backtest,
-        f"the week's errors are {_share(relative)} of the seasonal naive forecast's, "
-        f"where the models had measured {_share(backtest)} when they were trained",
-    )
-    yield Check(
-        "coverage",
-        judged["coverage"],
-        settings.alarm_coverage,
-        f"the week's 80 % intervals hold {_share(coverage)} of the values",
-    )
+    yield from _week(figures, settings, enough=enough)
     if enough:
         yield from _series(week, settings)
     signal = drift.tracking_signal(rows)
@@ -99,6 +77,31 @@ def of_scores(rows: pl.DataFrame, figures: Mapping[str, Any], settings: Settings
     )
 
 
+def _week(figures: Mapping[str, Any], settings: Settings, *, enough: bool) -> Iterator[Check]:
+    """Check the figures of 7 days over all series; with too few hours behind them, their values are None."""
+    relative, backtest = figures["relative_mae"], figures["backtest_relative_mae"]
+    coverage = figures["coverage_80"]
+    yield Check(
+        "skill",
+        relative if enough else None,
+        settings.alarm_skill,
+        f"the MAE of the last 7 days is {_share(relative)} of the seasonal naive forecast's: {_size(figures)}",
+    )
+    yield Check(
+        "backtest",
+        _over(relative, backtest) if enough else None,
+        settings.alarm_backtest,
+        f"the MAE of the last 7 days is {_share(relative)} of the seasonal naive forecast's; it was {_share(backtest)} "
+        "in the models' backtests",
+    )
+    yield Check(
+        "coverage",
+        _distance(coverage) if enough else None,
+        settings.alarm_coverage,
+        f"the 80 % intervals of the last 7 days contain {_share(coverage)} of the values",
+    )
+
+
 def _series(week: pl.DataFrame, settings: Settings) -> Iterator[Check]:
     by_series = scoring.measures(week, SERIES).filter(pl.col("relative_mae").is_not_null())
     for row in by_series.iter_rows(named=True):
@@ -106,14 +109,14 @@ def _series(week: pl.DataFrame, settings: Settings) -> Iterator[Check]:
             "skill",
             row["relative_mae"],
             (settings.alarm_series,),
-            f"its errors of the week are {_share(row['relative_mae'])} of the seasonal naive forecast's, "
-            f"{row['mae']:,.0f} kWh an hour",
+            f"the MAE of its last 7 days is {row['mae']:,.0f} kWh, {_share(row['relative_mae'])} of the seasonal naive "
+            "forecast's",
             f"{row['area']}/{row['consumer_type']}",
         )
 
 
 def of_inputs(known: pl.DataFrame, settings: Settings, *, end: datetime) -> Iterator[Check]:
-    """Judge whether the levels of the series in the week before ``end`` are those of the training data before it.
+    """Check whether the mean of each series in the week before ``end`` is within the limits of the training data.
 
     Args:
         known: ``schema.OBSERVATIONS`` of the training dataset and of the week.
@@ -122,7 +125,12 @@ def of_inputs(known: pl.DataFrame, settings: Settings, *, end: datetime) -> Iter
     """
     parts = drift.parts(known, end=end)
     if parts is None:
-        yield Check("input_drift", None, settings.alarm_input_drift, "too few days to compare the newest week with")
+        yield Check(
+            "input_drift",
+            None,
+            settings.alarm_input_drift,
+            "the training data have too few days before the newest week",
+        )
         return
     change = drift.level_change(*parts)
     left = change.filter(pl.col("change").abs() >= drift.LIMIT).sort(pl.col("change").abs(), descending=True)
@@ -132,13 +140,13 @@ def of_inputs(known: pl.DataFrame, settings: Settings, *, end: datetime) -> Iter
         "input_drift",
         share,
         settings.alarm_input_drift,
-        f"in the newest week {left.height} of {change.height} series left the three-sigma limits of their level in the "
-        f"training dataset{': ' + worst if worst else ''}",
+        f"the mean of the newest week is outside the three-sigma limits of the training dataset for {left.height} of "
+        f"{change.height} series{': ' + worst if worst else ''}",
     )
 
 
 def of_quality(newest: pl.DataFrame, settings: Settings) -> Iterator[Check]:
-    """Judge how many forecasts of the newest run did not come from the model.
+    """Check the share of the newest run's forecasts that are fallbacks.
 
     Args:
         newest: ``schema.FORECASTS`` of one run, or none.
@@ -152,7 +160,7 @@ def of_quality(newest: pl.DataFrame, settings: Settings) -> Iterator[Check]:
         "fallback",
         share,
         (settings.alarm_fallback,),
-        f"{fallback.height} of {newest.height} forecasts of the newest run are not the model's"
+        f"{fallback.height} of {newest.height} forecasts of the newest run are fallbacks"
         + (f": {named}" if named else ""),
     )
 

@@ -165,8 +165,7 @@ def _archived(evaluation: _Evaluation) -> tuple[pl.DataFrame, pl.DataFrame]:
     The last days may lie weeks before the reference time, as data come late: the newest run says where. The run of the
     reference time itself forecasts after it is monitored, so its forecasts are left out when it runs again, too.
     """
-    archive, until = evaluation.archive, evaluation.reference_datetime
-    view = evaluation.view.version
+    archive, view, until = evaluation.archive, evaluation.view.version, evaluation.reference_datetime
     newest = archive.newest_run(feature_view_version=view, reference_until=until)
     if newest.is_empty():
         return newest, pl.DataFrame(schema=FORECASTS)
@@ -186,15 +185,15 @@ def _archived(evaluation: _Evaluation) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _scored(evaluation: _Evaluation, runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
     """Return ``scoring.scored`` rows: the forecasts beside what came and beside the naive forecast of their run."""
-    store, reference = evaluation.store, evaluation.reference_datetime
+    store, known_until = evaluation.store, evaluation.reference_datetime
     hours = forecasts.select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max()).row(0, named=True)
     window = Window(hours["first"], hours["last"] + HOUR)
-    observed = store.read(**evaluation.group, window=window, reference_datetime=reference)
+    observed = store.read(**evaluation.group, window=window, reference_datetime=known_until)
     came = forecasts.join(observed, on=KEY, how="semi")
     of_those = runs.join(came, on="reference_datetime", how="semi")
     if of_those.is_empty():
         return scoring.scored(came, runs=runs, observed=observed, naive=pl.DataFrame(schema=naive.NAIVE))
-    read = partial(store.read_revisions, **evaluation.group, known_until=reference)
+    read = partial(store.read_revisions, **evaluation.group, known_until=known_until)
     simple = naive.of_runs(of_those, came.select(SERIES).unique().sort(SERIES), read)
     return scoring.scored(came, runs=of_those, observed=observed, naive=simple)
 
@@ -218,14 +217,14 @@ def _backtests(settings: Settings, rows: pl.DataFrame) -> dict[int, dict[str, An
 
 
 def _standing(evaluation: _Evaluation, forecasts: pl.DataFrame) -> list[judging.Check]:
-    """Judge the newest run's forecasts, and the newest week against the training dataset of its model."""
-    store, settings, reference = evaluation.store, evaluation.settings, evaluation.reference_datetime
+    """Check the newest run's forecasts for fallbacks, and the newest week against its model's training dataset."""
+    store, settings, known_until = evaluation.store, evaluation.settings, evaluation.reference_datetime
     newest = forecasts.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
     dataset = store.training_dataset(newest["training_dataset_version"][0])
-    ingest = store.latest_ingest(**evaluation.group, known_until=reference)
+    ingest = store.latest_ingest(**evaluation.group, known_until=known_until)
     end = dataset.window.end if ingest is None else ingest.window.end
     window = Window(end - drift.RECENT, end)
-    week = store.read(**evaluation.group, window=window, reference_datetime=reference)
+    week = store.read(**evaluation.group, window=window, reference_datetime=known_until)
     training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < window.start)
     known = pl.concat([training, week])
     return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]

@@ -104,7 +104,7 @@ def told(due: Sequence[Mapping[str, Any]], now: datetime | str, *, settings: Set
     rows = [{**each, "opened_at": moment("opened_at", each["opened_at"])} for each in due]
     values = [[row[name] for name in names] for row in rows]
     sent = pl.DataFrame(values, schema={name: NOTICES[name] for name in names}, orient="row")
-    return {"told": Alarms(settings or Settings()).mark_told(sent, at=moment("now", now))}
+    return {"told": Alarms(settings or Settings()).mark_told(sent, notified_at=moment("now", now))}
 
 
 def _notice(row: Mapping[str, Any], view: FeatureView) -> Notice:

@@ -63,7 +63,7 @@ def retire(
     settings, time = settings or Settings(), moment("now", now)
     view = FeatureStore(settings).feature_view(whole_number("feature_view_version", feature_view_version, least=1))
     alarms = Alarms(settings)
-    changed = alarms.restore_view(view.version) if undo else alarms.retire_view(view.version, at=time)
+    changed = alarms.restore_view(view.version) if undo else alarms.retire_view(view.version, retired_at=time)
     return {"feature_view_version": view.version, "dataset": view.dataset, "retired": not undo, "changed": changed}
 
 

@@ -132,14 +132,14 @@ class Alarms:
             alarms = alarms.filter(pl.col("cleared_at").is_null())
         return notices.due(alarms, told).select(DUE.names())
 
-    def mark_told(self, told: pl.DataFrame, *, at: datetime) -> int:
+    def mark_told(self, told: pl.DataFrame, *, notified_at: datetime) -> int:
         """Record what was told at a time, as it was told; return how much of it is new.
 
         Args:
             told: The columns of NOTICES but ``notified_at``, such as DUE has.
-            at: When it was told.
+            notified_at: When it was told.
         """
-        told_at = pl.lit(as_utc(at), dtype=UTC_HOUR).alias("notified_at")
+        told_at = pl.lit(as_utc(notified_at), dtype=UTC_HOUR).alias("notified_at")
         given = told.with_columns(told_at).select(NOTICES.names())
         key = [name for name in NOTICES.names() if name != "notified_at"]
 
@@ -150,11 +150,11 @@ class Alarms:
 
         return 0 if given.is_empty() else self._notices.commit(plan)
 
-    def retire_view(self, feature_view_version: int, *, at: datetime) -> bool:
+    def retire_view(self, feature_view_version: int, *, retired_at: datetime) -> bool:
         """Stop looking after a feature view; return whether it was looked after."""
         if feature_view_version in self.retired_views():
             return False
-        row = pl.DataFrame([(feature_view_version, as_utc(at))], schema=RETIRED, orient="row")
+        row = pl.DataFrame([(feature_view_version, as_utc(retired_at))], schema=RETIRED, orient="row")
         return keyed.replace(self._retired, row, key={"feature_view_version": feature_view_version})
 
     def restore_view(self, feature_view_version: int) -> bool:
