@@ -62,7 +62,7 @@ def decide(settings: Settings, run: TrainingRun) -> Verdict:
     searches = Searches(settings).uploaded(
         feature_view_version=run.view.version, fh=run.fh, until=run.reference_datetime
     )
-    with tracking.lock(settings, f"champion-{run.view.version}-{run.fh}", wait=_DECISION_WAIT):
+    with tracking.lock(settings, f"champion-{run.view.version}-{run.fh}", wait=_DECISION_WAIT) as held:
         decisions = Decisions(settings).read(feature_view_version=run.view.version, fh=run.fh)
         passed_over: set[str] = set()
         while True:
@@ -75,6 +75,7 @@ def decide(settings: Settings, run: TrainingRun) -> Verdict:
             if decision is None:
                 passed_over.add(open_.search.sweep_id)
             else:
+                held.check()
                 decisions.append(tracking.record_promotion(settings, decision))
     before = reign(decisions, searches, until=run.reference_datetime - _INSTANT)
     return _verdict(now, before, [each for each in searches if readable(each.best_config) is not None])

@@ -14,7 +14,7 @@ from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.runs import TrainingRun, resolve_training_run
-from forecast_core.tracking import Search, Searches, SearchResult, Trial
+from forecast_core.tracking import Held, Search, Searches, SearchResult, Trial
 from training_pipeline import data, search_space, study
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
 from training_pipeline.search_space import config_at
@@ -77,8 +77,8 @@ def run(
     target = whole_number("trials", settings.tuning_trials if trials is None else trials, least=1)
     seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
     sweep_id = _sweep_id(run, target)
-    with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT):
-        return _found(settings, run, sweep_id, target) or _search(settings, run, sweep_id, target, seconds)
+    with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT) as held:
+        return _found(settings, run, sweep_id, target) or _search(settings, run, sweep_id, target, seconds, held)
 
 
 def _seconds(timeout: float | str) -> float:
@@ -112,7 +112,9 @@ def _found(settings: Settings, run: TrainingRun, sweep_id: str, trials: int) -> 
     return found.to_json()
 
 
-def _search(settings: Settings, run: TrainingRun, sweep_id: str, target: int, seconds: float) -> SearchResult:
+def _search(
+    settings: Settings, run: TrainingRun, sweep_id: str, target: int, seconds: float, held: Held
+) -> SearchResult:
     history, searches = data.load(run, settings), Searches(settings)
     show = _shown(settings, run, sweep_id)
     done = searches.trials(sweep_id)
@@ -133,6 +135,7 @@ def _search(settings: Settings, run: TrainingRun, sweep_id: str, target: int, se
         return value, _mean(measured)
 
     def keep(trial: Trial) -> None:
+        held.check()
         searches.write_trial(sweep_id, trial)
         show(trial)
 

@@ -15,7 +15,7 @@ from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.provenance import made_by
 from forecast_core.provenance.digests import of_files
 from forecast_core.runs import TrainingRun, resolve_training_run
-from forecast_core.tracking import ModelVersion
+from forecast_core.tracking import Held, ModelVersion
 from training_pipeline import champion, data, retraining
 from training_pipeline.champion import ChampionFacts, Verdict
 from training_pipeline.evaluation import ORIGINS
@@ -107,9 +107,9 @@ def from_best_config(
     logger.info("configuration: %s; %s", verdict.choice.source, verdict.facts["reason"])
     run = retraining.cut(settings, run, policy)
     fingerprint = _fingerprint(run, verdict)
-    with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT):
+    with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT) as held:
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
-        model = registered[0] if registered else _register(settings, run, verdict, fingerprint, dag_run_id)
+        model = registered[0] if registered else _register(settings, run, verdict, fingerprint, dag_run_id, held)
     tracking.follow_champion(settings, feature_view_version=run.view.version, fh=run.fh)
     # By whom the model was made, and not whether this call made it: a run that is repeated answers the same.
     trained = model.tags["reference_datetime"] == run.reference_datetime.strftime(DATETIME_FORMAT)
@@ -124,7 +124,7 @@ def _fingerprint(run: TrainingRun, verdict: Verdict) -> str:
 
 
 def _register(
-    settings: Settings, run: TrainingRun, verdict: Verdict, fingerprint: str, dag_run_id: str | None
+    settings: Settings, run: TrainingRun, verdict: Verdict, fingerprint: str, dag_run_id: str | None, held: Held
 ) -> ModelVersion:
     """Register the finished run of this training, after training if there is none; nothing is visible before that."""
     wanted = {"fingerprint": fingerprint, "artifact": "model"}
@@ -133,6 +133,7 @@ def _register(
     [trained] = [each for each in tracking.find_runs(settings, wanted) if each.run_id == run_id]
     tags = {name: value for name, value in trained.tags.items() if not name.startswith("mlflow.")}
     source = f"{trained.artifact_uri.rstrip('/')}/{_FOLDER}"
+    held.check()
     version = tracking.register_model(settings, run_id=run_id, source=source, tags=tags)
     logger.info("registered model version %d", version)
     return tracking.model_version(settings, version)

@@ -12,10 +12,10 @@ from forecast_core.tracking.aliases import named_champion, named_champions
 from forecast_core.tracking.creation import create, loading
 from forecast_core.tracking.database import EXPERIMENT, MODEL
 from forecast_core.tracking.decisions import Decisions, Promotion, config_text
-from forecast_core.tracking.locks import lock
+from forecast_core.tracking.locks import Held, lock
+from forecast_core.tracking.model_files import download_model
 from forecast_core.tracking.models import (
     ModelVersion,
-    download_model,
     find_model_versions,
     model_version,
     newest_model,
@@ -38,6 +38,7 @@ __all__ = [
     "EXPERIMENT",
     "MODEL",
     "Decisions",
+    "Held",
     "MlflowRun",
     "ModelVersion",
     "Promotion",

@@ -1,12 +1,9 @@
-"""The model registry: versions of one model, each a folder of plain files and the tags that say what made it."""
+"""The model registry: versions of one model, each with the tags that say what made it."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlparse
 
 from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.settings import Settings
@@ -152,34 +149,3 @@ def register_model(settings: Settings, *, run_id: str, source: str, tags: Mappin
     with lock(settings, "register-model", wait=_REGISTRATION_WAIT), writing(settings):
         registered = mlflow.create_model_version(MODEL, source=source, run_id=run_id, tags=dict(tags))
         return int(registered.version)
-
-
-def download_model(settings: Settings, version: ModelVersion) -> Path:
-    """Return a local folder that has the version's files; only those of a remote store are copied, and only once.
-
-    Raises:
-        NotFoundError: If the version's folder is gone.
-    """
-    parts = urlparse(version.source)
-    if parts.scheme in ("", "file"):
-        folder = Path(unquote(parts.path))
-        if not folder.is_dir():
-            raise NotFoundError(
-                f"the files of model version {version.version} are gone from {folder}; put them back, or train again",
-                version=version.version,
-            )
-        return folder
-    kept = settings.root / "models" / f"{version.run_id}-{version.version}"
-    if not kept.is_dir():
-        _fetch(settings, version.source, kept)
-    return kept
-
-
-def _fetch(settings: Settings, source: str, kept: Path) -> None:
-    with writing(settings):
-        from mlflow.artifacts import download_artifacts
-
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = tempfile.mkdtemp(dir=kept.parent)
-        fetched = Path(download_artifacts(artifact_uri=source, dst_path=draft))
-    fetched.rename(kept)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from forecast_core.contracts.errors import StorageError
 from forecast_core.contracts.settings import Settings
 from forecast_core.tracking.creation import client
-from forecast_core.tracking.database import EXPERIMENT, reading, writing
+from forecast_core.tracking.database import EXPERIMENT, engine_of, reading, writing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -68,16 +68,30 @@ def start_run(settings: Settings, *, name: str, tags: Mapping[str, str], parent_
     Raises:
         TrackingError: If the database is locked or does not answer.
     """
-    unfinished = [run for run in find_runs(settings, tags) if run.status != "FINISHED"]
+    # A run of a root folder that was copied or moved would write its files into the old one.
+    own = [run for run in find_runs(settings, tags) if run.artifact_uri.startswith(settings.artifacts)]
+    unfinished = [run for run in own if run.status != "FINISHED"]
     mlflow = client(settings)
     with writing(settings):
         if unfinished:
             mlflow.update_run(unfinished[-1].run_id, status="RUNNING")
             return unfinished[-1].run_id
         nested = {"mlflow.parentRunId": parent_run_id} if parent_run_id else {}
-        experiments = mlflow.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
-        run = mlflow.create_run(experiments[0].experiment_id, tags={**tags, **nested}, run_name=name)
+        [experiment] = mlflow.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
+        if experiment.artifact_location != settings.artifacts:
+            _move_experiment(settings)
+        run = mlflow.create_run(experiment.experiment_id, tags={**tags, **nested}, run_name=name)
         return str(run.info.run_id)
+
+
+def _move_experiment(settings: Settings) -> None:
+    """Have new runs keep their files in the artifact folder of ``settings``, which MLflow's client cannot change."""
+    from sqlalchemy import column, table, update
+
+    experiments = table("experiments", column("name"), column("artifact_location"))
+    moved = update(experiments).where(experiments.c.name == EXPERIMENT).values(artifact_location=settings.artifacts)
+    with engine_of(settings).begin() as connection:
+        connection.execute(moved)
 
 
 def finish_run(
