@@ -24,7 +24,8 @@ def register(system: Any, tmp_path: Path) -> Any:
         config = replace(load_forecaster.DEFAULT, trees_weight=0.0)
         history = store.read_training_dataset(training_dataset_version)
         folder = tmp_path / "model"
-        load_forecaster.fit(history, end=dataset.window.end, gap=gap, config=config).save(folder)
+        fitted = load_forecaster.fit(history, end=dataset.window.end, gap=gap, config=config)
+        load_forecaster.save(fitted, folder)
         tags = {
             "feature_view_version": str(dataset.feature_view_version),
             "training_dataset_version": str(training_dataset_version),

@@ -103,7 +103,7 @@ def test_intervals_of_random_errors_cover_what_they_say() -> None:
     errors = random.laplace(size=(30, 24, 40)) * expected * share * np.linspace(0.5, 1.5, 24)[:, None]
     calibration = intervals.calibrate(errors[:10], np.tile(expected, (10, 1)), series=series)
     point = np.full((24, 40), 1e6)
-    bounds = calibration.quantiles(point, expected=expected, series=series, fallback=np.full(40, False))
+    bounds = calibration.quantiles(point, variation=expected, series=series, fallback=np.full(40, False))
     truth = point + errors[10:]
     every = {name: np.broadcast_to(values, truth.shape) for name, values in bounds.items()}
     assert metrics.coverage(truth, every["q10"], every["q90"]) == pytest.approx(0.80, abs=0.02)
@@ -119,7 +119,7 @@ def test_intervals_of_random_errors_cover_what_they_say() -> None:
 def test_intervals_never_go_below_zero_and_never_cross() -> None:
     lopsided = intervals.Calibration(scores=(0.5, 0.2, 0.1, -0.3, -0.1))
     bounds = lopsided.quantiles(
-        np.array([[10.0, 0.0]]), expected=np.array([100.0, 5.0]), series=(("a", "b"), ("a", "c")), fallback=np.zeros(2)
+        np.array([[10.0, 0.0]]), variation=np.array([100.0, 5.0]), series=(("a", "b"), ("a", "c")), fallback=np.zeros(2)
     )
     stacked = np.stack(list(bounds.values()))
     assert (stacked >= 0).all()

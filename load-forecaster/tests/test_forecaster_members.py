@@ -34,7 +34,7 @@ def pattern(end: datetime, *, days: int = 28, ahead: int = 24) -> FloatArray:
 
 def members() -> dict[str, Callable[[Panel, FloatArray, int], FloatArray]]:
     return {
-        "gaussian": lambda then, filled, fh: gaussian.expected(then, filled, fh=fh, origins=1).values[0],
+        "gaussian": lambda then, filled, fh: gaussian.gaussian_forecasts(then, filled, fh=fh, origins=1).values[0],
         "smoothing": lambda then, filled, fh: smoothing.forecast(then, filled, fh=fh),
         "autoregression": lambda then, filled, fh: autoregression.forecast(then, filled, fh=fh),
     }

@@ -13,7 +13,7 @@ from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import KEY
 from load_forecaster import DEFAULT, Forecaster, ForecasterConfig
 from load_forecaster.intervals import Calibration
-from load_forecaster.members.years import main_directions
+from load_forecaster.members.directions import main_directions
 from load_forecaster.metrics import FloatArray
 
 END = datetime(2024, 6, 3, tzinfo=UTC)
@@ -95,7 +95,7 @@ def test_the_member_of_years_is_saved_and_loaded_to_the_last_bit(
     fitted: tuple[Forecaster, pl.DataFrame], tmp_path: Path
 ) -> None:
     model, history = fitted
-    model.save(tmp_path)
+    load_forecaster.save(model, tmp_path)
     assert load_forecaster.load(tmp_path).predict(history, end=END).equals(model.predict(history, end=END))
 
 

@@ -6,7 +6,7 @@ from load_forecaster.fitting import evaluate_and_fit, fit
 from load_forecaster.intervals import Calibration
 from load_forecaster.model import Forecaster
 from load_forecaster.naive import seasonal_naive
-from load_forecaster.storage import load
+from load_forecaster.storage import load, save
 
 __all__ = [
     "DEFAULT",
@@ -18,5 +18,6 @@ __all__ = [
     "evaluate_and_fit",
     "fit",
     "load",
+    "save",
     "seasonal_naive",
 ]

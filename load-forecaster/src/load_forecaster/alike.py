@@ -1,4 +1,4 @@
-"""Which series move together: what happened to those most alike tells of what is to come."""
+"""For each series, the most correlated other series."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ from load_forecaster.tiles import product
 DAY: Final = 24
 MOST_ALIKE: Final = 10
 CANDIDATES: Final = 1000
-"""Each series is compared with no more than this many, spread evenly over all."""
+"""Each series is compared with no more than this many, spread evenly over all: bounds the cost."""
 
 
 def most_alike(values: FloatArray) -> IntArray:
-    """Return the other series whose changes against the day before correlate best with each: [series, rank].
+    """Return, for each series, the others whose day-to-day changes correlate best with its own: [series, rank].
 
     Args:
         values: Multiples of the level [hour, series], without NaN.
@@ -29,7 +29,7 @@ def most_alike(values: FloatArray) -> IntArray:
     some = np.unique(np.linspace(0, max(count - 1, 0), min(count, CANDIDATES)).astype(int))
     correlation = product(np.ascontiguousarray(change.T), np.ascontiguousarray(change[:, some]))
     correlation[some, np.arange(len(some))] = -2.0
-    # Rounded, so that no last bit decides between equals.
+    # Rounded, so that the last bit does not decide between equally correlated series.
     order = np.argsort(-np.round(correlation, 9), axis=1, kind="stable")
     return np.asarray(some[order[:, : min(MOST_ALIKE, count - 1)]])
 

@@ -13,10 +13,11 @@ from load_forecaster.explanation import Parts
 from load_forecaster.factors import Factors
 from load_forecaster.features import USUAL, WEEK, Block, mean_known
 from load_forecaster.gaussian import WINDOW_DAYS
-from load_forecaster.members import autoregression, smoothing
+from load_forecaster.members import autoregression, smoothing, years_distant, years_near
 from load_forecaster.members import ridge as linear
 from load_forecaster.members import trees as boosted
 from load_forecaster.members import years as yearly
+from load_forecaster.members.days import calendar_features
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
 from load_forecaster.training import training_set
@@ -101,12 +102,12 @@ def member_parts(
     panel: Panel, filled: FloatArray, features: Block, members: Members, config: ForecasterConfig
 ) -> dict[str, FloatArray]:
     """Return what each member adds to the forecast [lead, series] in kWh."""
-    fh, rest = len(features.base), 1 - config.trees_weight
+    fh, rest = len(features.gaussian), 1 - config.trees_weight
     parts: dict[str, tuple[float, FloatArray]] = {}
     if members.trees is not None:
-        parts["trees"] = config.trees_weight, (features.base + members.trees.predict(features)) * features.level
+        parts["trees"] = config.trees_weight, (features.gaussian + members.trees.predict(features)) * features.level
     if members.ridge is not None:
-        linear_part = (features.base + members.ridge.predict(features)) * features.level
+        linear_part = (features.gaussian + members.ridge.predict(features)) * features.level
         parts["ridge"] = rest * SHARES["ridge"], linear_part
         changes = autoregression.forecast(panel, filled, fh=fh)
         parts["autoregression"] = rest * SHARES["autoregression"], changes
@@ -116,7 +117,7 @@ def member_parts(
     if members.years is None:
         return recent
     added = members.years.predict(*_of_years(panel, features))
-    path = np.clip((features.base + added) * features.level, 0.0, ceiling)
+    path = np.clip((features.gaussian + added) * features.level, 0.0, ceiling)
     share = _share_of_years(added, config)
     return {name: (1 - share) * part for name, part in recent.items()} | {"years": share * np.nan_to_num(path)}
 
@@ -129,7 +130,7 @@ def distant_parts(
     if members.years is None:
         return {"pattern": path}, [False for _ in panel.series], dict
     level = np.nan_to_num(mean_known(filled[-WEEK:]))
-    own, calendar = yearly.distant_terms(filled, panel.hours), yearly.calendar_terms(panel, panel.hours + gap)
+    own, calendar = years_distant.own_features(filled, panel.hours), calendar_features(panel, panel.hours + gap)
     groups = members.years.contributions(own, calendar, panel.series)
     added = np.asarray(sum(groups.values()))
     share = _share_of_years(added, config)
@@ -147,7 +148,7 @@ def _share_of_years(added: FloatArray, config: ForecasterConfig) -> FloatArray:
 
 
 def _of_years(panel: Panel, features: Block) -> tuple[FloatArray, FloatArray, tuple[tuple[str, str], ...]]:
-    return yearly.own_terms(features.missed), yearly.calendar_terms(panel, panel.hours), panel.series
+    return years_near.own_features(features.missed), calendar_features(panel, panel.hours), panel.series
 
 
 def feature_parts(panel: Panel, features: Block, members: Members, config: ForecasterConfig) -> Parts:
@@ -157,15 +158,15 @@ def feature_parts(panel: Panel, features: Block, members: Members, config: Forec
         fitted.append((config.trees_weight, members.trees.contributions(features)))
     if members.ridge is not None:
         fitted.append(((1 - config.trees_weight) * SHARES["ridge"], members.ridge.contributions(features)))
-    total: dict[str, FloatArray] = {USUAL: features.base * sum(weight for weight, _ in fitted)}
+    total: dict[str, FloatArray] = {USUAL: features.gaussian * sum(weight for weight, _ in fitted)}
     for weight, parts in fitted:
         for name, part in parts.items():
-            total[name] = total.get(name, np.zeros(features.base.shape)) + weight * part
+            total[name] = total.get(name, np.zeros(features.gaussian.shape)) + weight * part
     if members.years is not None:
         added = members.years.contributions(*_of_years(panel, features))
         share = _share_of_years(next(iter(added.values())), config)
         total = {name: (1 - share) * part for name, part in total.items()}
-        total[USUAL] += share * features.base
+        total[USUAL] += share * features.gaussian
         for name, part in added.items():
-            total[name] = total.get(name, np.zeros(features.base.shape)) + share * np.nan_to_num(part)
+            total[name] = total.get(name, np.zeros(features.gaussian.shape)) + share * np.nan_to_num(part)
     return {name: part * features.level for name, part in total.items()}

@@ -36,12 +36,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Replay:
-    """Truth, forecast and naive forecast [origin, lead, series] in kWh, and expected variation [origin, series]."""
+    """Truth, forecast and naive forecast [origin, lead, series], and day-to-day variation [origin, series], in kWh."""
 
     truth: FloatArray
     forecast: FloatArray
     naive: FloatArray
-    expected: FloatArray
+    variation: FloatArray
     fallback: np.ndarray
 
 
@@ -72,7 +72,7 @@ class Backtest:
             return Evaluation(_measures(None), Calibration())
         rows = each(lambda origin: self._forecast(members, origin, factors), self.origins, threads=threads)
         replay = _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
-        calibration = calibrate(replay.truth - replay.forecast, replay.expected, series=self.panel.series)
+        calibration = calibrate(replay.truth - replay.forecast, replay.variation, series=self.panel.series)
         return Evaluation(_measures(replay) | _coverage(replay, self.panel.series), calibration)
 
     def _forecast(self, members: Members, origin: int, factors: Factors | None) -> tuple[np.ndarray, ...]:
@@ -87,7 +87,7 @@ class Backtest:
         appeared = ~np.isnan(then.values).all(axis=0)
         naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
         failed = np.array([reason is not None for reason in point.reasons])
-        return truth, np.where(appeared, point.values, np.nan), naive, point.expected, failed
+        return truth, np.where(appeared, point.values, np.nan), naive, point.variation, failed
 
 
 def backtest(
@@ -174,10 +174,10 @@ def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> dict[str,
     bounds: dict[str, list[FloatArray]] = {"q05": [], "q10": [], "q90": [], "q95": []}
     errors = replay.truth - replay.forecast
     for origin in range(len(errors)):
-        others = calibrate(np.delete(errors, origin, 0), np.delete(replay.expected, origin, 0), series=series)
+        others = calibrate(np.delete(errors, origin, 0), np.delete(replay.variation, origin, 0), series=series)
         quantiles = others.quantiles(
             replay.forecast[origin],
-            expected=replay.expected[origin],
+            variation=replay.variation[origin],
             series=series,
             fallback=replay.fallback[origin],
         )

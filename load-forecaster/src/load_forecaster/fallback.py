@@ -1,4 +1,4 @@
-"""What is forecast where no model can, and why it cannot."""
+"""Fallback forecasts, and why a series needs one."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ LEAST_HOURS = 72
 """Observed hours that a series needs for the model."""
 
 SILENT_HOURS = 48
-"""A series that has said nothing for so long is not forecast by the model."""
+"""A series without a value for so many hours is not forecast by the model."""
 
 
 def why_not(known: FloatArray) -> list[str | None]:
-    """Return, for each series, why the model cannot forecast it; None if it can.
+    """Return, for each series, why it needs a fallback; None if the model can forecast it.
 
     Args:
-        known: Believed values [hour, series] up to the first hour to be forecast, NaN where there is none.
+        known: Plausible values [hour, series] up to the first hour to be forecast, NaN where there is none.
     """
     return [_reason(known[:, series]) for series in range(known.shape[1])]
 
@@ -47,5 +47,6 @@ def fallback(panel: Panel, filled: FloatArray, *, gap: int = 0, fh: int, config:
     """
     if gap + fh > distant.FROM:
         return distant.pattern(panel, filled, gap=gap, fh=fh)
-    base = earlier_days(panel, filled, origin=panel.hours, leads=gap + np.arange(fh), config=config).base
+    days = earlier_days(panel, filled, origin=panel.hours, leads=gap + np.arange(fh), config=config)
+    base = days.seasonal_base
     return np.nan_to_num(np.where(np.isnan(base), mean_known(filled), base))

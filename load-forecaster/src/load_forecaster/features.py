@@ -1,8 +1,8 @@
 """Features of every (lead, series) at one origin: the one path for training, evaluation and serving.
 
-All is relative to the series' level (its mean over the last seven days), so that one model serves series of any size;
-what has a seasonal base is the difference to it. What members learn is the residual to the Gaussian processes'
-forecast (``gaussian``), which is a feature too.
+Everything is relative to the series' level (its mean over the last seven days), so that one model serves series of any
+size. Values of earlier hours are differences to their seasonal base (``seasonal``). Members learn the residual to the
+Gaussian processes' forecast (``gaussian``), which is a feature too.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ WEEK: Final = 168
 SHOWN_LAGS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 13)
 RECENT: Final = (1, 3, 6, 24)
 PROFILE: Final = 8
-"""Parts of the last day whose mean differences to the base are features."""
+"""Parts of the last day whose mean differences to the seasonal base are features."""
 
 NUMERIC: Final = (
     *(f"day_{lag}" for lag in SHOWN_LAGS),
@@ -49,7 +49,10 @@ NUMERIC: Final = (
 )
 CALENDAR: Final = ("hour", "weekday", "day_type", "day_type_before", "lead")
 NAMES: Final = (*NUMERIC, *CALENDAR)
-"""Names of the features, in the order of the last axis of ``Block.x``."""
+"""Names of the features, in the order of the last axis of ``Block.x``.
+
+``base`` is the seasonal base, ``expected`` the Gaussian forecast minus it. Stored models have these names.
+"""
 
 USUAL: Final = "usual course"
 """The group of inputs that what all rows share is counted to."""
@@ -78,15 +81,17 @@ GROUPS: Final = {name: _group(name) for name in NAMES}
 
 @dataclass(frozen=True)
 class Block:
-    """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual to ``base`` back into kWh.
+    """Features ``x[lead, series, feature]`` at one origin, and how to turn a residual to ``gaussian`` back into kWh.
+
+    ``gaussian[lead, series]`` is the Gaussian processes' forecast, relative to the level.
 
     ``usable[series]`` is false where the level is not positive: nothing can be relative to it.
     ``variation[series]`` is the mean absolute change from day to day, relative to the level, and
-    ``missed[hour, series]`` what the expected missed on the last day.
+    ``missed[hour, series]`` the error of the Gaussian forecast over the last day, relative to the level.
     """
 
     x: FloatArray
-    base: FloatArray
+    gaussian: FloatArray
     level: FloatArray
     variation: FloatArray
     usable: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -98,8 +103,8 @@ def block(
     values: FloatArray,
     *,
     origin: int,
-    expected: FloatArray,
-    before: FloatArray,
+    gaussian: FloatArray,
+    gaussian_before: FloatArray,
     alike: IntArray,
     config: ForecasterConfig,
 ) -> Block:
@@ -109,29 +114,31 @@ def block(
         panel: The history.
         values: Its values with gaps bridged.
         origin: The first hour to forecast.
-        expected: The Gaussian processes' forecast [lead, series] as of ``origin``, in kWh.
-        before: The same as of the day before, at least 24 hours.
+        gaussian: The Gaussian processes' forecast [lead, series] as of ``origin``, in kWh.
+        gaussian_before: The same as of the day before, at least 24 hours.
         alike: The series most alike, as ``alike.most_alike`` says.
         config: Tunables.
     """
-    fh = len(expected)
+    fh = len(gaussian)
     leads = np.arange(-24, fh)
     last_week = values[max(0, origin - WEEK) : origin]
     level = mean_known(last_week)
     usable = level > 0
     level = np.where(usable, level, 1.0)
     days = earlier_days(panel, values, origin=origin, leads=leads, config=config)
-    days = EarlierDays(days.values / level, days.base / level)
-    base = np.nan_to_num(days.base[24:], nan=1.0)
-    differed = _last_day(values, origin, level, days.base)
-    numeric = np.stack([*_days(days, base), *_recent(differed, usable, fh), *_levels(values, origin, level, fh)])
-    ahead = expected / level
-    parts = np.broadcast_to(differed.reshape(PROFILE, 24 // PROFILE, -1).mean(axis=1)[:, None], (PROFILE, *base.shape))
-    missed = (
-        np.nan_to_num((values[origin - 24 : origin] - before[:24]) / level) if origin >= 24 else np.zeros_like(differed)
-    )
+    days = EarlierDays(days.values / level, days.seasonal_base / level)
+    seasonal_base = np.nan_to_num(days.seasonal_base[24:], nan=1.0)
+    differed = _last_day(values, origin, level, days.seasonal_base)
+    recent = _recent(differed, usable, fh)
+    numeric = np.stack([*_days(days, seasonal_base), *recent, *_levels(values, origin, level, fh)])
+    ahead = gaussian / level
+    of_parts = differed.reshape(PROFILE, 24 // PROFILE, -1).mean(axis=1)
+    parts = np.broadcast_to(of_parts[:, None], (PROFILE, *seasonal_base.shape))
+    missed = np.zeros_like(differed)
+    if origin >= 24:
+        missed = np.nan_to_num((values[origin - 24 : origin] - gaussian_before[:24]) / level)
     errors = _errors(missed, differed, usable, alike, fh)
-    numeric = np.concatenate([numeric, np.stack([base, _spread(days), ahead - base]), parts, errors])
+    numeric = np.concatenate([numeric, np.stack([seasonal_base, _spread(days), ahead - seasonal_base]), parts, errors])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
     return Block(x, ahead, level, variation(values, origin) / level, usable, missed)
@@ -143,23 +150,23 @@ def mean_known(values: FloatArray) -> FloatArray:
     return np.where(known > 0, np.nan_to_num(values).sum(axis=0) / np.maximum(known, 1), np.nan)
 
 
-def _days(days: EarlierDays, base: FloatArray) -> list[FloatArray]:
-    """Earlier days against the base; what is unknown is taken to be as the base says."""
-    lags = days.values[:, 24:] - base
+def _days(days: EarlierDays, seasonal_base: FloatArray) -> list[FloatArray]:
+    """Earlier days relative to the seasonal base; an unknown value counts as the seasonal base."""
+    lags = days.values[:, 24:] - seasonal_base
     week = mean_known(lags[:7])
     return [*(np.nan_to_num(lags[lag]) for lag in SHOWN_LAGS), np.nan_to_num(week)]
 
 
-def _last_day(values: FloatArray, origin: int, level: FloatArray, base: FloatArray) -> FloatArray:
-    """Return how the last 24 hours differed from their base; 0 where unknown."""
+def _last_day(values: FloatArray, origin: int, level: FloatArray, seasonal_base: FloatArray) -> FloatArray:
+    """Return how the last 24 hours differed from their seasonal base; 0 where unknown."""
     count = min(24, origin)
     differed = np.full((24, len(level)), np.nan)
-    differed[24 - count :] = values[origin - count : origin] / level - base[24 - count : 24]
+    differed[24 - count :] = values[origin - count : origin] / level - seasonal_base[24 - count : 24]
     return np.asarray(np.nan_to_num(differed))
 
 
 def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArray]:
-    """How the last hours differed from their base: per series, at the same hour, and over all series."""
+    """How the last hours differed from their seasonal base: per series, at the same hour, and over all series."""
     recent = [differed[-hours:].mean(axis=0) for hours in RECENT]
     same_hour = np.arange(fh) % 24
     smooth = (np.roll(differed, 1, axis=0) + differed + np.roll(differed, -1, axis=0)) / 3
@@ -175,7 +182,7 @@ def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArra
 
 
 def _errors(missed: FloatArray, differed: FloatArray, usable: np.ndarray, alike: IntArray, fh: int) -> FloatArray:
-    """Return what the expected missed on the last day, and how the series most alike fared."""
+    """Return the errors of the Gaussian forecast over the last day, and how the series most alike fared."""
     same_hour, shape = np.arange(fh) % 24, (fh, missed.shape[1])
     common = missed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
     of_others, differed = mean_of(missed, alike), mean_of(differed, alike)

@@ -32,16 +32,16 @@ HIGHEST: Final = 10.0
 
 
 @dataclass(frozen=True)
-class Expected:
+class GaussianForecasts:
     """Forecasts ``values[origin, lead, series]`` in kWh as of each of ``origins``, newest first."""
 
     origins: tuple[int, ...]
     values: FloatArray
 
 
-def expected(
+def gaussian_forecasts(
     panel: Panel, filled: FloatArray, *, fh: int, origins: int | None = None, factors: Factors | None = None
-) -> Expected:
+) -> GaussianForecasts:
     """Forecast the ``fh`` hours (24 at least) after the panel, and as of 24, 48, ... hours before its end.
 
     Args:
@@ -65,7 +65,7 @@ def expected(
     blended = (weight[:, None, None] * paths[:, : 1 + len(kept)]).sum(axis=0) + middle
     within = np.clip(blended, 0.0, values[-336:].max(axis=0, initial=0.0) * 1.5)
     first = panel.hours - hours
-    return Expected(tuple(first + origin for origin in (hours, *kept)), np.asarray(within * level))
+    return GaussianForecasts(tuple(first + origin for origin in (hours, *kept)), np.asarray(within * level))
 
 
 def shared_factors(panel: Panel, *, fh: int, threads: int) -> Factors | None:

@@ -1,7 +1,7 @@
 """Prediction intervals by split conformal calibration on rolling origins, with a scale for each series.
 
-A score is a signed error divided by what is expected of that series and lead: its day-to-day variation, times the
-share of it that the model leaves, times the factor of the lead. Quantiles of all scores, pooled, give the intervals
+A score is a signed error divided by the usual error of that series and lead: the series' day-to-day variation, times
+the share of it that the model leaves, times the factor of the lead. Quantiles of all scores, pooled, give the intervals
 (Lei et al. 2018, doi:10.1080/01621459.2017.1307116, locally weighted form).
 """
 
@@ -29,20 +29,20 @@ class Calibration:
     scores: tuple[float, ...] = NORMAL_SCORES
 
     def quantiles(
-        self, point: FloatArray, *, expected: FloatArray, series: tuple[tuple[str, str], ...], fallback: np.ndarray
+        self, point: FloatArray, *, variation: FloatArray, series: tuple[tuple[str, str], ...], fallback: np.ndarray
     ) -> dict[str, FloatArray]:
         """Return the quantiles [lead, series] around ``point``, ordered, not negative; ``q50`` is the point forecast.
 
         Args:
             point: Forecast [lead, series] in kWh.
-            expected: Mean absolute day-to-day variation of each series, in kWh.
+            variation: Mean absolute day-to-day variation of each series, in kWh.
             series: Key of each series; one that was not calibrated on gets the typical share.
             fallback: Whether the forecast of the series is a fallback, which is trusted no more than a naive one.
         """
         share = np.array([self.share.get(key, self.typical_share) for key in series])
         share = np.where(fallback, np.maximum(share, 1.0), share)
         lead = np.array([self.lead[min(index, len(self.lead) - 1)] for index in range(len(point))])
-        scale = lead[:, None] * share * expected
+        scale = lead[:, None] * share * variation
         middle = len(self.scores) // 2
         bounds = {}
         for index, (name, score) in enumerate(zip(QUANTILES, self.scores, strict=True)):
@@ -51,15 +51,15 @@ class Calibration:
         return bounds
 
 
-def calibrate(errors: FloatArray, expected: FloatArray, *, series: tuple[tuple[str, str], ...]) -> Calibration:
+def calibrate(errors: FloatArray, variation: FloatArray, *, series: tuple[tuple[str, str], ...]) -> Calibration:
     """Learn from the errors of origins that the model was not fitted on.
 
     Args:
         errors: Truth minus forecast [origin, lead, series], in kWh, NaN where unknown.
-        expected: Mean absolute day-to-day variation [origin, series], in kWh.
+        variation: Mean absolute day-to-day variation [origin, series], in kWh.
         series: Key of each series.
     """
-    ratio = errors / np.where(expected > 0, expected, np.nan)[:, None, :]
+    ratio = errors / np.where(variation > 0, variation, np.nan)[:, None, :]
     if np.isnan(ratio).all():
         return Calibration()
     share, typical = _shares(ratio)

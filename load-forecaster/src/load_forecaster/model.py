@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from load_forecaster.explanation import Parts, reasons
 from load_forecaster.factors import Factors
 from load_forecaster.fallback import fallback, why_not
 from load_forecaster.features import block, variation
-from load_forecaster.gaussian import WINDOW_DAYS, expected, relative
+from load_forecaster.gaussian import WINDOW_DAYS, gaussian_forecasts, relative
 from load_forecaster.intervals import Calibration
 from load_forecaster.metrics import FloatArray
 from load_forecaster.naive import long_frame
@@ -27,15 +26,15 @@ from load_forecaster.schema import PREDICTIONS
 from load_forecaster.training import LEAST_DAYS
 
 LOOKED_AT_DAYS = 90
-"""Older observations are learnt from, but not forecast from."""
+"""A forecast looks at this many days; older observations only train the member of years."""
 
 DECIMALS = 3
-"""Forecasts are rounded to a watt-hour: what differs by less differs by the order of additions only."""
+"""Forecasts are rounded to 1 Wh, so that summation order cannot change stored values."""
 
 
 @dataclass(frozen=True)
 class PointForecast:
-    """Forecast ``values[lead, series]`` in kWh; why it is a fallback (None: it is not); expected day-to-day change.
+    """Forecast ``values[lead, series]`` in kWh; why it is a fallback (None: it is not); usual day-to-day change.
 
     ``members`` is what each member adds to the forecast; ``features`` makes what each group of inputs adds to what the
     fitted members say.
@@ -43,7 +42,7 @@ class PointForecast:
 
     values: FloatArray
     reasons: list[str | None]
-    expected: FloatArray
+    variation: FloatArray
     members: Parts
     features: Callable[[], Parts]
 
@@ -101,14 +100,14 @@ def _modelled(
         return [none for _ in panel.series], {"none": np.zeros((fh, len(panel.series)))}, dict
     recent = panel.until(panel.hours, WINDOW_DAYS)
     filled = filled[-recent.hours :]
-    paths = expected(recent, filled, fh=gap + fh, origins=2, factors=factors).values
+    paths = gaussian_forecasts(recent, filled, fh=gap + fh, origins=2, factors=factors).values
     others = most_alike(relative(filled, filled)[1])
     inputs = block(
         recent,
         filled,
         origin=recent.hours,
-        expected=paths[0][: gap + fh],
-        before=paths[-1],
+        gaussian=paths[0][: gap + fh],
+        gaussian_before=paths[-1],
         alike=others,
         config=config,
     )
@@ -168,15 +167,11 @@ class Forecaster:
 
     def _predictions(self, panel: Panel, point: PointForecast) -> pl.DataFrame:
         failed = np.array([reason is not None for reason in point.reasons], dtype=bool)
-        bounds = self.calibration.quantiles(point.values, expected=point.expected, series=panel.series, fallback=failed)
+        bounds = self.calibration.quantiles(
+            point.values, variation=point.variation, series=panel.series, fallback=failed
+        )
         columns = {"energy_consumption": point.values}
         columns |= {name: np.round(bound, DECIMALS) for name, bound in bounds.items()}
         quality = [f"fallback: {reason}" if reason else "model" for reason in point.reasons]
         labels = pl.Series("quality", np.repeat(np.array(quality, dtype=object), len(point.values)), dtype=pl.String)
         return long_frame(panel, columns, gap=self.gap).with_columns(labels).select(PREDICTIONS.names())
-
-    def save(self, directory: Path) -> None:
-        """Write the forecaster into ``directory``, which is made if absent; see ``storage`` for the format."""
-        from load_forecaster import storage
-
-        storage.save(self, directory)

@@ -9,18 +9,19 @@ from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import IntArray, Panel
 
 LAG_DAYS = 14
-"""How many earlier days the base is made of."""
+"""How many earlier days the seasonal base is made of."""
 
 
 @dataclass(frozen=True)
 class EarlierDays:
     """For each hour of ``leads``: the values at the same local hour of the ``LAG_DAYS`` latest known days.
 
-    ``values[lag, lead, series]``, NaN where unknown; ``base[lead, series]`` is their weighted mean, NaN without any.
+    ``values[lag, lead, series]``, NaN where unknown; ``seasonal_base[lead, series]`` is their weighted mean, NaN
+    where all are unknown.
     """
 
     values: FloatArray
-    base: FloatArray
+    seasonal_base: FloatArray
 
 
 def latest_known_day(leads: IntArray) -> IntArray:
@@ -37,7 +38,7 @@ def earlier_days(
 ) -> EarlierDays:
     """Return what earlier days tell of the hours ``origin + leads``, from the values of hours before ``origin``.
 
-    The base weighs days down by age, and days of another type (workday, Saturday, Sunday) much further.
+    The seasonal base weighs days down by age, and days of another type (workday, Saturday, Sunday) much further.
     """
     target = origin + leads
     lags = np.arange(LAG_DAYS)[:, None]

@@ -27,7 +27,7 @@ ARRAYS = ("centre", "spread", "directions", "scale", "coefficients")
 
 
 def save(forecaster: Forecaster, directory: Path) -> None:
-    """Write ``forecaster`` into ``directory``, which is made if absent."""
+    """Write a forecaster into ``directory``, which is made if absent; ``load`` gives back the same."""
     directory.mkdir(parents=True, exist_ok=True)
     members = forecaster.members
     if members.ridge is not None:

@@ -8,7 +8,7 @@ from load_forecaster.alike import most_alike
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.factors import Factors
 from load_forecaster.features import block
-from load_forecaster.gaussian import expected, relative
+from load_forecaster.gaussian import gaussian_forecasts, relative
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import IntArray, Panel
 
@@ -27,7 +27,7 @@ LEAST_DAYS = LEAST_ORIGIN_DAYS + LEAST_ORIGINS
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Features ``x[lead, row, feature]``, residuals to the expected ``y[lead, row]`` and their weights.
+    """Features ``x[lead, row, feature]``, residuals to the Gaussian forecast ``y[lead, row]`` and their weights.
 
     A row is a series at an origin. A weight of 0 marks what was not observed. Weights fall with age and with the
     series' day-to-day variation, so that each series counts by how well it can be forecast, not by its size.
@@ -59,7 +59,7 @@ def training_set(
     """
     if panel.hours < LEAST_DAYS * 24:
         return None
-    paths = expected(panel, values, fh=fh, factors=factors)
+    paths = gaussian_forecasts(panel, values, fh=fh, factors=factors)
     triples = list(zip(paths.origins, paths.values, paths.values[1:], strict=False))[1:]
     enough = [each for each in triples if each[0] >= LEAST_ORIGIN_DAYS * 24]
     others = most_alike(relative(values, values)[1])
@@ -80,11 +80,11 @@ def _at(
     config: ForecasterConfig,
     age: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    features = block(panel, values, origin=origin, expected=path, before=before, alike=others, config=config)
-    target = np.full(features.base.shape, np.nan)
+    features = block(panel, values, origin=origin, gaussian=path, gaussian_before=before, alike=others, config=config)
+    target = np.full(features.gaussian.shape, np.nan)
     known = truth[origin : origin + len(path)]
     target[: len(known)] = known
-    y = target / features.level - features.base
+    y = target / features.level - features.gaussian
     # A series that had said nothing for the last day is not forecast by the model, so not learnt from either.
     alive = features.usable & ~np.isnan(truth[origin - 24 : origin]).all(axis=0)
     weight = config.origin_decay**age * np.maximum(features.variation, LEAST_VARIATION) ** -config.variation_power

@@ -157,7 +157,7 @@ def _train(
     _log_skill(evaluation.metrics)
     run_id = tracking.start_run(settings, name=f"train {run.training_dataset.version}", tags=wanted)
     with tempfile.TemporaryDirectory() as folder:
-        fitted.save(Path(folder))
+        load_forecaster.save(fitted, Path(folder))
         files = of_files(Path(folder))
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
     made = made_by("training_pipeline.train", dag_run_id=dag_run_id)

@@ -117,7 +117,7 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
         threads=settings.threads,
         origins=int(tags["origins"]),
     )
-    fitted.save(folder)
+    load_forecaster.save(fitted, folder)
     recorded, made = json.loads(tags["files"]), dict(of_files(folder))
     try:
         kept: dict[str, str] = dict(of_files(tracking.download_model(settings, origin.model)))

@@ -2,7 +2,7 @@
 
 Writing goes through MLflow's own client, which takes about three seconds to import: inside functions only. Reading
 asks MLflow's tables directly, for a forecast needs one row of the registry and not the client. Nothing here uses
-MLflow's fluent (global) state, and no model is pickled: a model is a folder that ``Forecaster.save`` wrote.
+MLflow's fluent (global) state, and no model is pickled: a model is a folder that ``load_forecaster.save`` wrote.
 
 A locked or silent database is a ``TrackingError`` within the ``timeout`` of an SQLite URI (30 s by default) or the
 ``connect_timeout`` of a PostgreSQL URI (10 s by default).

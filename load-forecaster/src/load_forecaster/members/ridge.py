@@ -27,8 +27,8 @@ class Ridge:
     coefficients: FloatArray
 
     def predict(self, features: Block) -> FloatArray:
-        """Return the residual to the seasonal base, relative to the level, as [lead, series]."""
-        count = features.base.shape[1]
+        """Return the residual to the Gaussian forecast, relative to the level, as [lead, series]."""
+        count = features.gaussian.shape[1]
         return _product(_chunks(design(features.x)), self.coefficients)[:, :count]
 
     def contributions(self, features: Block) -> dict[str, FloatArray]:

@@ -31,10 +31,10 @@ class Trees:
         return [lightgbm.Booster(model_str=text) for text in self.texts]
 
     def predict(self, features: Block) -> FloatArray:
-        """Return the residual to the seasonal base, relative to the level, as [lead, series]."""
+        """Return the residual to the Gaussian forecast, relative to the level, as [lead, series]."""
         rows = features.x.reshape(-1, features.x.shape[-1])
         predicted = [booster.predict(rows, num_threads=1) for booster in self._boosters]
-        return np.asarray(np.mean(predicted, axis=0).reshape(features.base.shape))
+        return np.asarray(np.mean(predicted, axis=0).reshape(features.gaussian.shape))
 
     def contributions(self, features: Block) -> dict[str, FloatArray]:
         """Return what each group of features adds to ``predict``, as [lead, series]; what all rows share is usual.
@@ -49,7 +49,7 @@ class Trees:
             leaves = np.asarray(booster.predict(rows, num_threads=1, pred_leaf=True), dtype=np.int64)
             for tree, info in enumerate(booster.dump_model(num_iteration=-1)["tree_info"]):
                 total += _paths(info, groups)[leaves.reshape(len(rows), -1)[:, tree]]
-        shape = features.base.shape
+        shape = features.gaussian.shape
         return {name: total[:, index].reshape(shape) / len(self.texts) for index, name in enumerate(groups)}
 
 
