@@ -176,6 +176,11 @@ def change(**values: Any) -> Fault:
     return faults.records(changed)
 
 
+def every(**values: Any) -> Fault:
+    """The proper answer with values of all its rows replaced."""
+    return faults.records(lambda records: [{**row, **values} for row in records])
+
+
 def without(column: str) -> Fault:
     return faults.records(lambda records: [{k: v for k, v in row.items() if k != column} for row in records])
 
@@ -193,13 +198,11 @@ def without(column: str) -> Fault:
         (faults.raw(b'{"records": [1, 2]}'), "not rows of named values"),
         (faults.raw(b'{"records": [{"TimeUTC": "2023-01-20T00:00:00"}]}'), "lacks the columns HourUTC"),
         (without("TotalCon"), "lacks the columns TotalCon"),
-        (change(TotalCon="much"), "column TotalCon that are not a number .*'much'"),
+        (change(TotalCon="much"), "column TotalCon that cannot be read as a number .*'much'"),
         (change(TotalCon=True), "TotalCon that is neither text nor a number: True"),
         (change(TotalCon=[1]), r"TotalCon that is neither text nor a number: \[1\]"),
-        (change(TotalCon=float("nan")), "TotalCon that are not a number"),
-        (change(TotalCon=10**400), "TotalCon that are not a number"),
-        (change(HourUTC=1674226800), "HourUTC that are not a time"),
-        (change(HourUTC="20.01.2023 15:00"), "HourUTC that are not a time"),
+        (change(TotalCon=float("nan")), "TotalCon that cannot be read as a number"),
+        (change(TotalCon=10**400), "TotalCon that cannot be read as a number"),
         (change(PriceArea={"id": 1}), "PriceArea that is neither text nor a number"),
     ],
 )
@@ -240,9 +243,32 @@ def test_text_integers_and_decimals_are_the_same_numbers(api: EnergiDataService,
     assert_frame_equal(read().frame, expected)
 
 
-def test_a_value_that_is_null_stays_null(api: EnergiDataService, read: Read) -> None:
+@pytest.mark.parametrize("stamp", [1674226800, "20.01.2023 15:00"])
+def test_an_answer_whose_times_have_another_form_is_refused(
+    api: EnergiDataService, read: Read, stamp: int | str
+) -> None:
+    api.faults = [every(HourUTC=stamp)] * 10
+    with pytest.raises(SourceError, match=rf"HourUTC is not a time .* first in row 1: '{stamp}'"):
+        read()
+
+
+def test_a_row_without_a_value_or_without_a_time_is_left_out_with_a_warning(api: EnergiDataService, read: Read) -> None:
     api.faults = [change(TotalCon=None)]
-    assert read().frame["energy_consumption"].null_count() == 1
+    extraction = read()
+    assert extraction.frame.height == 1823
+    assert extraction.warnings[0].startswith("1 row without a value, which counts as missing, the earliest DK")
+    api.faults = [change(HourUTC="20.01.2023 15:00")]
+    extraction = read()
+    assert extraction.frame.height == 1823
+    assert extraction.warnings[0].startswith("1 of 1,824 rows cannot be placed: HourUTC is not a time")
+
+
+def test_a_bad_value_of_an_hour_that_was_not_asked_for_changes_nothing(api: EnergiDataService, read: Read) -> None:
+    api.faults = [change(HourUTC="2020-01-01T00:00:00", TotalCon="much")]
+    extraction = read()
+    assert extraction.frame.height == 1823
+    (warning,) = extraction.warnings
+    assert warning.startswith("1 of 1824 rows are for hours that were not asked for")
 
 
 def first_answer_again() -> Fault:

@@ -169,14 +169,6 @@ ALTERATIONS: dict[str, tuple[pl.Expr, str]] = {
         pl.when(FIRST).then(pl.lit("2023-01-20T14:30:00")).otherwise("HourUTC").alias("HourUTC"),
         r"datetime_utc must be a full hour; not so in 1 row \(DK1/111 at 2023-01-20 14:30",
     ),
-    "no hour": (
-        pl.when(FIRST).then(None).otherwise("HourUTC").alias("HourUTC"),
-        r"datetime_utc must not be missing; not so in 1 row \(DK1/111 at no time = 500.0",
-    ),
-    "no value": (
-        pl.when(FIRST).then(None).otherwise("TotalCon").alias("TotalCon"),
-        r"energy_consumption must not be missing; not so in 1 row \(DK1/111 at 2023-01-20 15:00",
-    ),
     "no area": (
         pl.when(FIRST).then(pl.lit("")).otherwise("PriceArea").alias("PriceArea"),
         r"area must not be missing; not so in 1 row",
@@ -203,6 +195,40 @@ def test_a_failed_rule_stops_the_load_and_names_the_rows(
     assert json.loads(kept.read_text())["success"] is False
     assert str(kept) in str(caught.value)
     assert not (Path(settings.store) / "observations").exists()
+
+
+def test_a_bad_cell_outside_the_window_stops_no_run_and_one_inside_does(
+    rows: pl.DataFrame, archive: Archive, settings: Settings
+) -> None:
+    oldest = pl.int_range(pl.len()) == pl.len() - 1
+    text = pl.col("TotalCon").cast(pl.String)
+    url = archive(rows.with_columns(pl.when(oldest).then(pl.lit("n.v.t.")).otherwise(text).alias("TotalCon")))
+    later = pipeline.run(REFERENCE + timedelta(hours=1), 15, 1, url, settings=settings)
+    assert later["rows"] == 23 * 76
+    with pytest.raises(SourceError, match=r"TotalCon that cannot be read as a number \(row 1824: 'n\.v\.t\.'\)"):
+        pipeline.run(REFERENCE, 15, 1, url, settings=settings)
+
+
+def test_a_row_without_a_value_or_without_a_time_is_missing_and_told(
+    rows: pl.DataFrame, archive: Archive, settings: Settings
+) -> None:
+    second = pl.int_range(pl.len()) == 1
+    url = archive(
+        rows.with_columns(
+            pl.when(FIRST).then(None).otherwise("TotalCon").alias("TotalCon"),
+            pl.when(second).then(None).otherwise("HourUTC").alias("HourUTC"),
+        )
+    )
+    result = pipeline.run(REFERENCE, 15, 1, url, settings=settings)
+    assert (result["rows"], result["missing_hours"]) == (1822, 2)
+    assert result["warnings"][:2] == [
+        "1 of 1,824 rows cannot be placed: HourUTC is not a time like 2023-01-20T15:00:00, first in row 2: blank; "
+        "they were left out",
+        "1 row without a value, which counts as missing, the earliest DK1/111 at 2023-01-20 15:00",
+    ]
+    # Once the source has both, they are new.
+    mended = pipeline.run(REFERENCE + timedelta(hours=1), 15, 1, archive(rows), settings=settings)
+    assert (mended["new"], mended["revised"]) == (2, 0)
 
 
 def test_two_values_for_one_key_stop_the_load_and_both_are_named(

@@ -5,6 +5,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
+from feature_pipeline.wording import some
 from forecast_core.contracts.errors import WindowError
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
 from forecast_core.contracts.window import DATETIME_FORMAT, Window
@@ -74,12 +75,8 @@ def _missing_in_series(observations: pl.DataFrame, dataset: Dataset) -> list[str
     covered = hours_covered(observations)
     gaps = counts.filter(pl.col("hours") < covered)
     short = [f"{area}/{consumer_type} {covered - hours}" for area, consumer_type, hours in gaps.iter_rows()]
-    warnings = [f"{len(absent)} of {len(dataset.series)} series have no data: {_some(absent)}"] if absent else []
-    return warnings + ([f"{len(short)} series lack hours that others have: {_some(short)}"] if short else [])
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    warnings = [f"{len(absent)} of {len(dataset.series)} series have no data: {some(absent)}"] if absent else []
+    return warnings + ([f"{len(short)} series lack hours that others have: {some(short)}"] if short else [])
 
 
 def _extent(observations: pl.DataFrame) -> tuple[datetime, datetime]:

@@ -18,8 +18,17 @@ from feature_pipeline.datasets import Dataset, named
 from feature_pipeline.extract import pages
 from feature_pipeline.extract.answers import PassingError, ask_once
 from feature_pipeline.extract.pace import Pace
-from feature_pipeline.extract.raw import Extraction, summed, text_columns, typed
+from feature_pipeline.extract.raw import (
+    HOUR,
+    Extraction,
+    Origin,
+    observations,
+    placed,
+    text_columns,
+    with_hours,
+)
 from forecast_core.contracts.errors import SourceError, SourceUnavailable
+from forecast_core.contracts.schema import OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 
@@ -58,7 +67,7 @@ class Patience:
 def extract(url: str, window: Window, *, settings: Settings, patience: Patience | None = None) -> Extraction:
     """Return the dataset's rows from ``window.start`` (inclusive) to ``window.end`` (exclusive).
 
-    Rows for other hours are left out, with a warning.
+    Rows for other hours, without a time or without a value are left out, with a warning.
 
     Args:
         url: ``https://…/dataset/NAME``; plain HTTP on this machine only.
@@ -76,10 +85,11 @@ def extract(url: str, window: Window, *, settings: Settings, patience: Patience 
         span = (window.start, window.end)
         rows = pages.read(ask, asked, span, page=patience.page, most_rows=patience.most_rows, source=url)
         if rows.is_empty():
-            return Extraction(asked, summed(rows, asked, source=url)[0], _extent(ask, asked, source=url))
-    inside, warnings = _inside(rows, window, source=url)
-    frame, further = summed(inside, asked, source=url)
-    return Extraction(asked, frame, warnings=(*warnings, *further))
+            return Extraction(asked, OBSERVATIONS.to_frame(), _extent(ask, asked, source=url))
+    frame, unplaced = placed(rows, asked, origin=Origin(url))
+    inside, others = _inside(frame, window, source=url)
+    found, warnings = observations(inside, asked, origin=Origin(url))
+    return Extraction(asked, found, warnings=(*unplaced, *others, *warnings))
 
 
 def dataset(url: str) -> Dataset:
@@ -174,12 +184,11 @@ def _patiently(once: pages.Ask, query: dict[str, str], endpoint: str, patience: 
 
 def _inside(rows: pl.DataFrame, window: Window, *, source: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return the rows of the window, and a warning if there were others."""
-    # A row without its hour cannot be placed: it goes on, for validation to name it.
-    asked = pl.col("datetime_utc").is_between(window.start, window.end, closed="left").fill_null(True)
+    asked = pl.col(HOUR).is_between(window.start, window.end, closed="left")
     others = rows.filter(~asked)
     if others.is_empty():
         return rows, ()
-    first, last = others.select(pl.col("datetime_utc").min().alias("first"), pl.col("datetime_utc").max()).row(0)
+    first, last = others.select(pl.col(HOUR).min().alias("first"), pl.col(HOUR).max().alias("last")).row(0)
     found = (
         f"{others.height} of {rows.height} rows are for hours that were not asked for, "
         f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
@@ -196,5 +205,5 @@ def _extent(ask: pages.Ask, dataset: Dataset, *, source: str) -> tuple[datetime,
         columns = ",".join(dataset.columns)
         answer = ask({"timezone": "utc", "columns": columns, "sort": f"{dataset.time} {order}", "limit": "1"})
         rows = text_columns(answer["records"][:1], dataset, source=source)
-        hours += typed(rows, dataset, source=source)["datetime_utc"].drop_nulls().to_list()
+        hours += with_hours(rows, dataset)[HOUR].drop_nulls().to_list()
     return (hours[0], hours[1]) if len(hours) == 2 else None

@@ -1,12 +1,14 @@
 """Archive files: CSV or parquet in the columns of a dataset."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
 from feature_pipeline.datasets import Dataset, in_columns
-from feature_pipeline.extract.raw import Extraction, summed, typed
+from feature_pipeline.extract.raw import HOUR, ROW, Extraction, Origin, observations, placed, with_hours
 from forecast_core.contracts.errors import SourceError
 from forecast_core.contracts.window import Window
 
@@ -14,25 +16,26 @@ from forecast_core.contracts.window import Window
 def extract(url: str, window: Window) -> Extraction:
     """Return the rows of the file at ``url`` (a path or ``file://``) that lie in ``window``.
 
-    The columns say of which dataset they are. A CSV may have the portal's form (``;`` and a decimal comma), or ``,``
-    and a decimal point.
+    The columns say of which dataset the rows are. A CSV may have the portal's form (``;`` and a decimal comma), or
+    ``,`` and a decimal point. The whole file must have one form; values are read inside the window only.
 
     Raises:
-        SourceError: If the file is absent, empty, or not CSV or parquet in the columns of a dataset.
+        SourceError: If the file is absent or empty, is not CSV or parquet in the columns of a dataset, most of its rows
+            have no time, or a value in the window cannot be read.
     """
     path = _path(url)
-    semicolons = path.suffix.lower() == ".csv" and ";" in _header(path)
-    raw = _read(path, separator=";" if semicolons else ",")
+    form = _form(path)
+    raw = _read(path, form)
     if raw.is_empty():
         raise SourceError(f"the file {path} has no rows; expected at least one row of consumption.", path=str(path))
-    source = f"the file {path}"
-    dataset, hour = in_columns(raw.columns, source=source), pl.col("datetime_utc")
-    frame = typed(raw, dataset, source=source, decimal_comma=semicolons)
-    first, last = frame.select(hour.min().alias("first"), hour.max().alias("last")).row(0)
-    # A row without its hour cannot be placed: it goes on, for validation to name it.
-    inside = frame.filter(hour.is_between(window.start, window.end, closed="left") | hour.is_null())
-    rows, warnings = summed(inside, dataset, source=source)
-    return Extraction(dataset, rows, None if first is None else (first, last), warnings)
+    origin = Origin(f"the file {path}", form.place)
+    dataset = in_columns([name for name in raw.columns if name != ROW], source=origin.name)
+    frame, unplaced = placed(with_hours(raw, dataset), dataset, origin=origin)
+    first, last = frame.select(pl.col(HOUR).min().alias("first"), pl.col(HOUR).max().alias("last")).row(0)
+    inside = frame.filter(pl.col(HOUR).is_between(window.start, window.end, closed="left"))
+    comma = form.separator == ";" and bool(raw[dataset.energy].str.contains(",", literal=True).any())
+    rows, warnings = observations(inside, dataset, origin=origin, decimal_comma=comma)
+    return Extraction(dataset, rows, None if first is None else (first, last), (*unplaced, *warnings))
 
 
 def dataset(url: str) -> Dataset:
@@ -42,8 +45,8 @@ def dataset(url: str) -> Dataset:
         SourceError: If the file is absent, or not CSV or parquet in the columns of a dataset.
     """
     path = _path(url)
-    separator = ";" if path.suffix.lower() == ".csv" and ";" in _header(path) else ","
-    return in_columns(_read(path, separator=separator, rows=1).columns, source=f"the file {path}")
+    columns = _read(path, _form(path), rows=1).columns
+    return in_columns([name for name in columns if name != ROW], source=f"the file {path}")
 
 
 def _path(url: str) -> Path:
@@ -67,20 +70,43 @@ def _path(url: str) -> Path:
     return path
 
 
-def _header(path: Path) -> str:
+@dataclass(frozen=True)
+class _Form:
+    """How a file is written: parquet, or CSV with a separator."""
+
+    name: Literal["csv", "parquet"]
+    separator: str = ","
+
+    @property
+    def place(self) -> Literal["line", "row"]:
+        """What a person counts in such a file."""
+        return "line" if self.name == "csv" else "row"
+
+
+def _form(path: Path) -> _Form:
+    if path.suffix.lower() == ".parquet":
+        return _Form("parquet")
     with path.open("rb") as file:
-        return file.readline().decode("utf-8-sig", errors="replace")
+        header = file.readline().decode("utf-8-sig", errors="replace")
+    return _Form("csv", ";" if ";" in header else ",")
 
 
-def _read(path: Path, *, separator: str, rows: int | None = None) -> pl.DataFrame:
-    """Read everything, or the first rows, as it stands; text stays text."""
+def _read(path: Path, form: _Form, *, rows: int | None = None) -> pl.DataFrame:
+    """Return everything, or the first rows, with ``ROW``; what is text in the file stays text."""
     try:
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path, n_rows=rows)
-        # Names and types are read as text, so that nothing is guessed from the first rows.
-        return pl.read_csv(path, separator=separator, infer_schema=False, n_rows=rows)
+        # Without glob=False, a path with [, * or ? names other files, too.
+        if form.name == "parquet":
+            return pl.read_parquet(path, n_rows=rows, glob=False, row_index_name=ROW, row_index_offset=1)
+        # Without infer_schema=False, types would be guessed from the first rows. The header is line 1.
+        return pl.read_csv(
+            path,
+            separator=form.separator,
+            infer_schema=False,
+            n_rows=rows,
+            glob=False,
+            row_index_name=ROW,
+            row_index_offset=2,
+        )
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise SourceError(
-            f"the file {path} cannot be read as {path.suffix.lower().removeprefix('.')} ({reason}).", path=str(path)
-        ) from error
+        raise SourceError(f"the file {path} cannot be read as {form.name} ({reason}).", path=str(path)) from error

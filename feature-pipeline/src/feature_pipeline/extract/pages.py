@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
-from feature_pipeline.extract.raw import text_columns, typed
+from feature_pipeline.extract.raw import HOUR, ROW, text_columns, with_hours
 from forecast_core.contracts.errors import SourceError, SourceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,9 @@ class _Shifted(Exception):
 def read(
     ask: Ask, dataset: Dataset, span: tuple[datetime, datetime], *, page: int, most_rows: int, source: str
 ) -> pl.DataFrame:
-    """Return the rows that the source has from ``span[0]`` (inclusive) to ``span[1]``, as ``raw.typed`` gives them.
+    """Return the rows that the source has from ``span[0]`` (inclusive) to ``span[1]``, as text.
+
+    The columns are those of the dataset, ``raw.HOUR`` (null where the time cannot be read) and ``raw.ROW``.
 
     Args:
         ask: Makes one request.
@@ -77,14 +79,14 @@ def _rows(
         text = text_columns(records, dataset, source=source)
         if last is not None and (text.is_empty() or text.select(key).row(0) != last):
             raise _Shifted(f"page {len(frames) + 1} does not begin with the last row of the page before")
-        frames.append(typed(text if last is None else text.slice(1), dataset, source=source))
-        _refuse_keys_of_earlier_pages(frames)
+        frames.append(with_hours(text if last is None else text.slice(1), dataset))
+        _refuse_keys_of_earlier_pages(frames, key)
         rows += frames[-1].height
         last = text.select(key).row(-1) if text.height else None
         if rows > most_rows:
             raise SourceError(f"{source} has more than {most_rows:,} rows; ask for a shorter window.", url=source)
         _say(source, frames, rows, span)
-    return pl.concat(frames)
+    return pl.concat(frames).with_row_index(ROW, 1)
 
 
 def _answers(ask: Ask, query: dict[str, str], *, page: int, source: str) -> Iterator[list[dict[str, Any]]]:
@@ -104,19 +106,18 @@ def _answers(ask: Ask, query: dict[str, str], *, page: int, source: str) -> Iter
         offset += len(records) - 1
 
 
-def _refuse_keys_of_earlier_pages(frames: list[pl.DataFrame]) -> None:
-    key = [name for name in frames[-1].columns if name != "energy_consumption"]
-    first, end = frames[-1].select(pl.col("datetime_utc").min().alias("min"), pl.col("datetime_utc").max()).row(0)
+def _refuse_keys_of_earlier_pages(frames: list[pl.DataFrame], key: list[str]) -> None:
+    first, end = frames[-1].select(pl.col(HOUR).min().alias("first"), pl.col(HOUR).max().alias("end")).row(0)
     for earlier in frames[:-1]:
         # In the order that was asked for, two pages share one hour at most.
-        shared = earlier.filter(pl.col("datetime_utc").is_between(first, end))
+        shared = earlier.filter(pl.col(HOUR).is_between(first, end))
         again = frames[-1].join(shared, on=key, how="semi")
         if again.height:
             raise _Shifted(f"page {len(frames)} has {again.height} keys of an earlier page")
 
 
 def _say(source: str, frames: list[pl.DataFrame], rows: int, span: tuple[datetime, datetime]) -> None:
-    newest = frames[-1]["datetime_utc"].max()
+    newest = frames[-1][HOUR].max()
     share = (newest - span[0]) / (span[1] - span[0]) if isinstance(newest, datetime) else 0.0
     left = round(len(frames) / share) - len(frames) if 0 < share <= 1 else 0
     more = f", about {left} more pages" if left > 0 else ""

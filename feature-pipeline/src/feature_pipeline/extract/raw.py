@@ -1,20 +1,47 @@
-"""From a source's own columns to those of the schema of observations, with their types."""
+"""From a source's own columns to those of the schema of observations, with their types.
+
+Three steps, so that a bad cell can only stop a run whose window it lies in: ``with_hours`` reads the times of all rows,
+the source keeps the rows of the window, and ``observations`` reads their values.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from feature_pipeline.datasets import Dataset, OneArea, Parts, lacking
 from feature_pipeline.extract import parts
+from feature_pipeline.wording import counted
 from forecast_core.contracts.errors import SourceError
 from forecast_core.contracts.schema import OBSERVATIONS, UTC_HOUR
 
+HOUR: Final = "datetime_utc"
+"""Column that ``with_hours`` adds."""
+ROW: Final = "row_of_the_source"
+"""Column with the number of the row, or of the line, in the source; messages name it."""
+
 _EXAMPLES: Final = 3
 _TIME_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+_NOT_YET_KNOWN: Final = ("", "-", "n/e", "n/a", "na", "null", "none")
+"""Texts, in lower case, for a value that is not yet known: ENTSO-E writes ``n/e`` and ``-``, pandas nothing."""
+_TOLERATED_SHARE: Final = 0.5
+"""Share of rows without a readable time above which the time column is taken to be of another form."""
 _KWH_DECIMALS: Final = 6
 """To which computed energies are rounded: the last bits of a sum or product depend on the order of the rows."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from, as messages say it.
+
+    Attributes:
+        name: The source, e.g. ``the file /data/x.csv``.
+        place: What ``ROW`` counts: lines of a text file, or rows.
+    """
+
+    name: str
+    place: Literal["line", "row"] = "row"
 
 
 @dataclass(frozen=True)
@@ -23,7 +50,8 @@ class Extraction:
 
     Attributes:
         dataset: What the source's columns mean; its name keys the data in the feature store.
-        frame: Rows in the columns and types of ``schema.OBSERVATIONS``, in any order, nulls and repeated keys too.
+        frame: Rows in the columns and types of ``schema.OBSERVATIONS``, in any order. An area or consumer type may be
+            null, and a key may come twice.
         extent: First and last hour that the source has at all, where it can say.
         warnings: What a user should know about the rows.
     """
@@ -59,67 +87,114 @@ def _text(value: Any, name: str, *, source: str) -> str | None:
     )
 
 
-def typed(frame: pl.DataFrame, dataset: Dataset, *, source: str, decimal_comma: bool = False) -> pl.DataFrame:
-    """Return the dataset's columns of ``frame`` under the names of OBSERVATIONS; the order of rows is kept.
+def with_hours(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Add ``HOUR``, the time of each row in UTC; null where it cannot be read."""
+    return frame.with_columns(_hours(frame[dataset.time]).alias(HOUR))
 
-    A dataset in parts has its numbers in a further column, ``parts.PART``.
+
+def placed(frame: pl.DataFrame, dataset: Dataset, *, origin: Origin) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows that have a time, and a warning about those that have none.
+
+    Args:
+        frame: The dataset's columns, ``HOUR`` and ``ROW``. Rows without any value are ignored.
+        dataset: What the columns mean.
+        origin: For messages.
 
     Raises:
-        SourceError: If a column is absent, or a value is not of its column's type.
+        SourceError: If most rows have no readable time: the time column is then of another form.
     """
-    if not set(dataset.columns) <= set(frame.columns):
-        raise SourceError(lacking(dataset, frame.columns, source=source), source=source, columns=frame.columns)
-    hours, kinds = _hours(frame[dataset.time]), _names(frame[dataset.consumer_type])
+    filled = pl.any_horizontal(_is_filled(frame[name]).alias(name) for name in dataset.columns)
+    rows = frame.filter(filled)
+    lost = rows.filter(pl.col(HOUR).is_null())
+    if lost.is_empty():
+        return rows, ()
+    stamp, number = lost[dataset.time][0], lost[ROW][0]
+    shown = "blank" if stamp in (None, "") else f"{stamp!r:.80}"
+    found = (
+        f"{lost.height:,} of {counted(rows.height, 'row')} cannot be placed: {dataset.time} is not a time like "
+        f"2023-01-20T15:00:00, first in {origin.place} {number}: {shown}"
+    )
+    if lost.height > _TOLERATED_SHARE * rows.height:
+        raise SourceError(
+            f"{origin.name} is not in the expected form: {found}.", source=origin.name, column=dataset.time
+        )
+    return rows.filter(pl.col(HOUR).is_not_null()), (f"{found}; they were left out",)
+
+
+def observations(
+    frame: pl.DataFrame, dataset: Dataset, *, origin: Origin, decimal_comma: bool = False
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return OBSERVATIONS of the rows of a window, parts summed to areas, and warnings about them.
+
+    A row without a value is an hour that is not yet known: it is left out, with a warning.
+
+    Args:
+        frame: The dataset's columns, ``HOUR`` and ``ROW``, of the window only.
+        dataset: What the columns mean.
+        origin: For messages.
+        decimal_comma: Whether the whole source writes decimals with a comma.
+
+    Raises:
+        SourceError: If a value is not of its column's type, or a part has two values for one hour.
+    """
+    typed = _typed(frame, dataset, origin=origin, decimal_comma=decimal_comma)
+    if isinstance(dataset.area, Parts):
+        whole, warnings = parts.summed(typed, dataset.area, source=origin.name)
+        return whole.with_columns(pl.col("energy_consumption").round(_KWH_DECIMALS)), warnings
+    unknown = typed.filter(pl.col("energy_consumption").is_null())
+    if unknown.is_empty():
+        return typed, ()
+    area, kind, hour, _ = unknown.sort(HOUR, "area", "consumer_type").row(0)
+    return typed.filter(pl.col("energy_consumption").is_not_null()), (
+        f"{counted(unknown.height, 'row')} without a value, which counts as missing, the earliest "
+        f"{area}/{kind} at {hour:%Y-%m-%d %H:%M}",
+    )
+
+
+def _typed(frame: pl.DataFrame, dataset: Dataset, *, origin: Origin, decimal_comma: bool) -> pl.DataFrame:
+    """Return the columns of OBSERVATIONS, and of a dataset in parts their numbers as ``parts.PART``."""
+    kinds = _names(frame[dataset.consumer_type])
     energy = _energy(frame[dataset.energy], decimal_comma=decimal_comma)
-    converted = [hours, kinds, energy]
-    expected = [_TIME, _CODE, _NUMBER]
-    if not isinstance(dataset.area, OneArea):
-        converted.append(_names(frame[dataset.area.column]))
-        expected.append(_CODE)
-    for after, what in zip(converted, expected, strict=True):
-        _refuse_lost_values(frame[after.name], after, what, source=source)
+    _refuse_lost_values(frame, kinds, "a code like 111", origin=origin)
+    _refuse_lost_values(frame, energy, "a number", origin=origin)
     if dataset.kwh_per_unit != 1:
         energy = (energy * dataset.kwh_per_unit).round(_KWH_DECIMALS)
-    columns = {"consumer_type": kinds, "datetime_utc": hours, "energy_consumption": energy}
+    columns = {"consumer_type": kinds, HOUR: frame[HOUR], "energy_consumption": energy}
     if isinstance(dataset.area, OneArea):
         return pl.DataFrame({"area": [dataset.area.area] * frame.height, **columns}, schema=OBSERVATIONS)
+    named = _names(frame[dataset.area.column])
+    _refuse_lost_values(frame, named, "a code like 111", origin=origin)
     if isinstance(dataset.area, Parts):
-        numbers = parts.numbers(converted[3], source=source)
-        area = parts.areas(numbers, dataset.area, source=source)
+        numbers = parts.numbers(named, source=origin.name)
+        area = parts.areas(numbers, dataset.area, source=origin.name)
         return pl.DataFrame({"area": area, **columns, parts.PART: numbers})
-    return pl.DataFrame({"area": converted[3], **columns}, schema=OBSERVATIONS)
+    return pl.DataFrame({"area": named, **columns}, schema=OBSERVATIONS)
 
 
-def summed(frame: pl.DataFrame, dataset: Dataset, *, source: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return ``frame`` (as ``typed`` gives it) as OBSERVATIONS, parts summed to areas, and warnings about the sums.
-
-    Raises:
-        SourceError: If a part has two values for one hour.
-    """
-    if not isinstance(dataset.area, Parts):
-        return frame, ()
-    whole, warnings = parts.summed(frame, dataset.area, source=source)
-    return whole.with_columns(pl.col("energy_consumption").round(_KWH_DECIMALS)), warnings
-
-
-def _refuse_lost_values(before: pl.Series, after: pl.Series, expected: str, *, source: str) -> None:
-    """Raise if a value that was there (blank text is none) became null in conversion."""
-    there = before.str.strip_chars() != "" if before.dtype == pl.String else before.is_not_null()
+def _refuse_lost_values(frame: pl.DataFrame, after: pl.Series, expected: str, *, origin: Origin) -> None:
+    """Raise if a value that was there became null in conversion."""
+    before = frame[after.name]
+    there = _is_filled(before) if after.dtype == pl.String else ~_is_unknown(before)
     lost = (there & after.is_null()).arg_true()
     if len(lost):
-        rows = ", ".join(f"row {row + 1}: {before[row]!r}" for row in lost[:_EXAMPLES])
+        rows = ", ".join(f"{origin.place} {frame[ROW][row]}: {before[row]!r:.80}" for row in lost[:_EXAMPLES])
         raise SourceError(
-            f"{source} has {len(lost)} values in column {before.name} that are not {expected} ({rows}). "
-            "Correct or remove these rows.",
-            source=source,
+            f"{origin.name} has {counted(len(lost), 'value')} in column {before.name} that cannot be read as "
+            f"{expected} ({rows}). Correct or remove these rows.",
+            source=origin.name,
             column=before.name,
             values=len(lost),
         )
 
 
-_TIME: Final = "a time like 2023-01-20T15:00:00"
-_CODE: Final = "a code like 111"
-_NUMBER: Final = "a number"
+def _is_filled(values: pl.Series) -> pl.Series:
+    return (values.str.strip_chars() != "").fill_null(False) if values.dtype == pl.String else values.is_not_null()
+
+
+def _is_unknown(values: pl.Series) -> pl.Series:
+    if values.dtype != pl.String:
+        return values.is_null()
+    return values.str.strip_chars().str.to_lowercase().is_in(_NOT_YET_KNOWN).fill_null(True)
 
 
 def _hours(values: pl.Series) -> pl.Series:
@@ -135,10 +210,11 @@ def _hours(values: pl.Series) -> pl.Series:
 
 
 def _names(values: pl.Series) -> pl.Series:
-    """Codes as text; a whole number is its digits."""
+    """Codes as text; a whole number is its digits, also where it was written as 111.0. Other numbers become null."""
     if values.dtype.is_float():
-        values = values.cast(pl.Int64, strict=False)
-    text = values.cast(pl.String, strict=False).str.strip_chars()
+        whole = values.set(values != values.round(0), None)
+        return whole.cast(pl.Int64, strict=False).cast(pl.String)
+    text = values.cast(pl.String, strict=False).str.strip_chars().str.replace(r"^(\d+)\.0+$", "$1")
     return text.set(text == "", None)
 
 
@@ -146,8 +222,8 @@ def _energy(values: pl.Series, *, decimal_comma: bool) -> pl.Series:
     """Numbers as Float64; what is not a finite number becomes null."""
     if values.dtype == pl.String:
         values = values.str.strip_chars()
-        if decimal_comma and values.str.contains(",", literal=True).any():
-            # With a comma for decimals a point would be a separator of thousands: 1.234 is not to be read as 1.2.
+        if decimal_comma:
+            # Where a comma marks decimals, a point may separate thousands: 1.234 must not be read as 1.2.
             values = values.set(values.str.contains(".", literal=True), "ambiguous").str.replace(",", ".", literal=True)
     numbers = values.cast(pl.Float64, strict=False)
     return numbers.set(~numbers.is_finite(), None)

@@ -15,8 +15,9 @@ import polars as pl
 from feature_pipeline.datasets import Dataset
 from feature_pipeline.validation import engine, results
 from feature_pipeline.validation.expectations import RELEASABLE, Expectation, Subject, structure, suite
-from feature_pipeline.validation.findings import collect, counted, finding_counts, summary
+from feature_pipeline.validation.findings import collect, finding_counts, summary
 from feature_pipeline.validation.tables import series_table, value_table
+from feature_pipeline.wording import counted
 from forecast_core.contracts.errors import ValidationError
 from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.settings import Settings

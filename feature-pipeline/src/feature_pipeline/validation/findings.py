@@ -9,6 +9,7 @@ import polars as pl
 
 from feature_pipeline.validation.engine import EXAMPLES
 from feature_pipeline.validation.expectations import SERIES_STATE, SHAPE, Expectation
+from feature_pipeline.wording import counted
 from forecast_core.contracts.schema import OBSERVATIONS
 from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.quarantine import FINDINGS, describe
@@ -76,15 +77,6 @@ def summary(checked: Any, found: pl.DataFrame) -> dict[str, str]:
         subject = f"{rows.height} series" if name in SERIES_STATE else counted(rows.height, "row")
         lines[name] = f"{description}; not so in {subject} ({examples})"
     return lines
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "row"), counted(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _example(row: dict[str, object]) -> str:
