@@ -105,7 +105,9 @@ def digests(settings: Settings, references: list[datetime]) -> dict[str, Any]:
     return {
         "results": _digest([_portable(result, settings) for result in results]),
         "validation": _digest([_portable(json.loads(path.read_text()), settings) for path in validated]),
-        "observations": _digest(store.read_known(**group, reference_datetime=references[-1]).write_json()),
+        "observations": _digest(
+            store.read(with_known_at=True, **group, reference_datetime=references[-1]).write_json()
+        ),
         "forecasts": _digest(forecasts.write_json()),
         "metrics": _digest(archive.read_metrics(feature_view_version=1).write_json()),
         "model": found["model"]["files"],

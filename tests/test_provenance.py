@@ -127,7 +127,8 @@ def test_a_trace_names_everything_that_a_forecast_came_from(system: Settings) ->
 def test_a_trace_shows_each_observation_with_the_ingest_that_made_it_known(system: Settings) -> None:
     found = trace(system, **of(HOURS[1]))
     window = Window.before(HOURS[1], days_delay=1, days_export=DAYS)
-    seen = FeatureStore(system).read_known(
+    seen = FeatureStore(system).read(
+        with_known_at=True,
         dataset="ConsumptionDE35Hour",
         feature_group_version=1,
         window=window,

@@ -31,7 +31,7 @@ def test_small_files_become_few_and_every_value_stays(
         pipeline.run(reference + later * HOUR, 15, 1, url, settings=settings)
     store = FeatureStore(settings)
     group: dict[str, Any] = {"dataset": "ConsumptionDE35Hour", "feature_group_version": 1, "window": window}
-    before = store.read_known(**group, reference_datetime=reference + 4 * HOUR)
+    before = store.read(with_known_at=True, **group, reference_datetime=reference + 4 * HOUR)
     monkeypatch.setenv("ML_PIPELINE_ROOT_DIR", str(settings.root))
     assert main(["maintain", "--keep-days", "3"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -39,7 +39,7 @@ def test_small_files_become_few_and_every_value_stays(
     ingests = report["tables"]["ingests"]
     assert (ingests["files_before"], ingests["files_after"]) == (4, 1)
     assert "observations/ConsumptionDE35Hour/v1" in report["tables"]
-    assert store.read_known(**group, reference_datetime=reference + 4 * HOUR).equals(before)
+    assert store.read(with_known_at=True, **group, reference_datetime=reference + 4 * HOUR).equals(before)
 
 
 def test_a_store_in_which_nothing_is_yet_has_nothing_to_maintain(settings: Settings) -> None:

@@ -206,7 +206,8 @@ def assert_as_of_every_time(store: FeatureStore, ingests: Sequence[Said]) -> Non
     for known_at in TIMES:
         assert identical(read(store, known_at), oracle(ingests, known_at))
         assert identical(
-            store.read_known(**GROUP, window=EVERYTHING, reference_datetime=known_at), oracle_known(ingests, known_at)
+            store.read(with_known_at=True, **GROUP, window=EVERYTHING, reference_datetime=known_at),
+            oracle_known(ingests, known_at),
         )
         stored = store.read_revisions(**GROUP, window=EVERYTHING, known_until=known_at)
         assert identical(stored, oracle_revisions(ingests, known_at))
@@ -299,8 +300,8 @@ def test_some_series_are_read_alone(tmp_path: Path) -> None:
     keys = [(*series, START) for series in SERIES]
     ingest(store, Said(Window(START, START + HOUR), TIMES[0], dict.fromkeys(keys, 1.0)))
     wanted = [SERIES[1], ("DK2", "111"), SERIES[1]]
-    for reader in (store.read, store.read_known):
-        found = reader(**GROUP, window=EVERYTHING, reference_datetime=TIMES[1], series=wanted)
+    for also in (False, True):
+        found = store.read(**GROUP, window=EVERYTHING, reference_datetime=TIMES[1], series=wanted, with_known_at=also)
         assert found.select(KEY).rows() == [keys[1]]
     assert store.read_revisions(**GROUP, window=EVERYTHING, series=wanted).height == 1
     assert store.read(**GROUP, window=EVERYTHING, reference_datetime=TIMES[1], series=[]).is_empty()

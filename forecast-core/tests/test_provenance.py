@@ -212,5 +212,5 @@ def test_a_series_that_the_store_does_not_know_has_no_rows(tmp_path: Path) -> No
         "reference_datetime": REFERENCE,
     }
     store.ingest(frame, **group, url="demo://", record={})
-    assert store.read_known(**group, series=[("DK9", "000")]).is_empty()
+    assert store.read(with_known_at=True, **group, series=[("DK9", "000")]).is_empty()
     assert store.read(**group, series=[("DK1", "111")]).equals(frame)

@@ -1,8 +1,8 @@
-"""Quarantine: values that broke an expectation, kept with the reason, and what a person accepted of them.
+"""Quarantine: rows that fail a validation rule, with the reason, and the values that a person has accepted.
 
-One run's findings are written together, under its dataset, feature group version, reference time and window. An
-acceptance names one value (or, with null hour and value, a whole series) and one expectation, and holds from then on
-for every run, whatever hour it runs for: the run that was stopped, run again, goes through.
+A write replaces the findings of one run: a dataset, feature group version, reference time and window. An acceptance
+is for one value (or, with null hour and value, for a whole series) and one rule. It holds for every later run of the
+system, whatever its reference time: the run that was stopped passes when it is repeated.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from forecast_core.tables.delta import Change, Snapshot
 
 GROUP: Final = ("dataset", "feature_group_version")
 SUBJECT: Final = (*OBSERVATIONS, "expectation")
-"""What is accepted: a value of a series at an hour, for one expectation; null stands for null."""
+"""The columns that name what is accepted: one value of one series and hour, for one rule; null equals null."""
 
 FINDINGS: Final = Frame(
     {**OBSERVATIONS, "expectation": pl.String(), "severity": pl.String(), "reason": pl.String()},
@@ -155,7 +155,7 @@ class Quarantine:
         return rows.sort("known_at", "window_start", *GROUP, *reversed(SUBJECT))
 
     def accept(self, rows: pl.DataFrame, *, note: str, accepted_at: datetime) -> int:
-        """Record that a person accepts rows of the quarantine; what is accepted already stays as it was.
+        """Record that a person accepts rows of the quarantine; earlier acceptances stay as they were.
 
         Args:
             rows: Rows as ``read`` returns them.

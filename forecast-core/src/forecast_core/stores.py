@@ -57,7 +57,7 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]
 
     Returns:
         Plain JSON by table: ``files_before``, ``files_after``, ``files_deleted``, and of observations
-        ``rows_dropped``: rows that said what the row before them said.
+        ``rows_dropped``: rows that repeated the state before them.
 
     Raises:
         InvalidArgument: If ``keep`` is less than an hour.

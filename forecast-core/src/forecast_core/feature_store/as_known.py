@@ -1,7 +1,7 @@
-"""The observations of a window as known at a reference time, fast: by counting places instead of by sorting rows.
+"""Read a window as known at a reference time by scattering rows into a dense series-by-hour grid; no sort.
 
-Every key has its place in a dense grid of series by hours. Rows are put there in any order of files; where one is
-there already, the one known later stays. What comes out is sorted by key, because the grid is.
+Files are read in any order. Of several rows for one key, the one known last stays. The grid is in order of keys, and
+so is the result.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ from forecast_core.feature_store import observations, revisions, series
 from forecast_core.tables.delta import Snapshot
 
 _BATCH_ROWS: Final = 1 << 21
-"""Arrays of more rows are more than 32 MB, which glibc gives back to the system, and asks for again, each time."""
+"""Rows read at once. Arrays of more would exceed 32 MB, and glibc returns such arrays to the system each time."""
 _THREADS: Final = 2
 _SPARSE: Final = 8
-"""Places per row from which on sorting needs less memory than a grid."""
+"""Grid cells per stored row above which sorting needs less memory than a grid."""
 _Places = npt.NDArray[np.int64]
 _NEVER: Final = np.iinfo(np.int64).min
 

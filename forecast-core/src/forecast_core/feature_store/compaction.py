@@ -1,4 +1,4 @@
-"""Compact observations: merge small files into sorted ones of bounded size, and drop rows that repeat a state."""
+"""Compact observations: merge small files into sorted files of bounded size, and drop rows that repeat a state."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -22,10 +22,10 @@ _SCHEMAS: Final = {
 
 
 def maintain_observations(table: Table, *, keep: timedelta) -> dict[str, Any] | None:
-    """Do what ``maintain`` does for the table of a feature group, whose files are sorted and of bounded size.
+    """Compact and vacuum the table of a feature group.
 
     Returns:
-        The same and ``rows_dropped``: rows that said what the row before them said.
+        The report of ``upkeep.maintain`` and ``rows_dropped``: rows that repeated the state before them.
     """
     opened = table.open()
     if opened is None:
@@ -41,7 +41,7 @@ def maintain_observations(table: Table, *, keep: timedelta) -> dict[str, Any] | 
 def _merged(snapshot: Snapshot, kind: str) -> tuple[int | None, FileChange | None]:
     """Plan to merge small files of a kind that have blocks in common; None if there are none.
 
-    Fewer files have rows of some block afterwards, and more of none: merging again and again comes to an end.
+    Each merge leaves fewer files that share a block, so repeating it comes to an end.
     """
     small = observations.files_of(snapshot.files(), kind).filter(pl.col("rows") < observations.FILE_ROWS // 2)
     group = _first_group(small)

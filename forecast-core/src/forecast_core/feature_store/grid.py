@@ -1,4 +1,4 @@
-"""Places of keys in a dense grid of series by the hours of a window: counted instead of searched for."""
+"""Find the keys of an ingest that need no plan, by position in a dense series-by-hour grid instead of by joins."""
 
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,7 @@ from forecast_core.contracts.window import Window
 
 _HOUR_US: Final = 3_600_000_000
 _SPARSE: Final = 16
-"""Places per row from which on a grid costs more than it saves."""
+"""Grid cells per row above which the grid costs more than it saves."""
 
 
 def hour_numbers(rows: pl.DataFrame, window: Window) -> npt.NDArray[np.int64]:
@@ -24,7 +24,7 @@ def hour_numbers(rows: pl.DataFrame, window: Window) -> npt.NDArray[np.int64]:
 def settled(
     values: pl.DataFrame, firsts: pl.DataFrame, changes: pl.DataFrame, *, window: Window, known_at: datetime
 ) -> tuple[pl.Series, pl.Series]:
-    """Say which keys of an ingest need no plan: one row is stored, known by then, and it is the value that is given.
+    """Mark the keys of an ingest that need no plan: exactly one row is stored, known by then, with the given value.
 
     Args:
         values: ``revisions.VALUES`` given, inside the window.

@@ -97,10 +97,10 @@ class Ingest:
 
 
 def write(table: Table, ingest: Ingest) -> None:
-    """Store the facts; those of an earlier ingest of the same dataset, version, ``known_at`` and window are replaced.
+    """Store the facts in place of those of an earlier ingest of the same dataset, version, ``known_at`` and window.
 
-    If only ``_AT_FIRST`` differs, the earlier ones stay: an ingest that is repeated after others came in between
-    changes nothing, but stands against more that was known before it.
+    If only ``_AT_FIRST`` differs, the earlier facts stay: an ingest that is repeated after others changes no value, but
+    is compared with more values, so its counts differ.
     """
     row: dict[str, Any] = {
         **ingest.facts(),

@@ -1,4 +1,4 @@
-"""The table of one feature group: every observation with its revisions, its series, and what was asked for when.
+"""The table of one feature group: observations with their revisions, series, and the windows that were asked for.
 
 An ingest is one commit: the rows that ``revisions.plan`` gives, the series that it is the first to name, and one row
 of coverage. The files are of four kinds (the table's partitions):
@@ -102,7 +102,7 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
 
 
 class Writer:
-    """Collects rows by kind and writes them in files of bounded size, to be committed together."""
+    """Collects rows by kind and writes them to files of bounded size, for one commit."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.rows = 0
@@ -111,7 +111,7 @@ class Writer:
         self._written: list[AddAction] = []
 
     def add(self, kind: str, rows: pl.DataFrame) -> None:
-        """Take rows; those of one kind come in order of hours, roughly."""
+        """Take rows of a kind, roughly in order of hours."""
         if rows.is_empty():
             return
         self.rows += rows.height
@@ -121,7 +121,7 @@ class Writer:
         pending.append(rows)
 
     def finish(self) -> list[AddAction]:
-        """Write what is left and return all files."""
+        """Write the remaining rows; return all files."""
         for kind in self._pending:
             self._flush(kind)
         return self._written

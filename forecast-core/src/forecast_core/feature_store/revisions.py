@@ -1,4 +1,4 @@
-"""What one ingest adds to what is stored: the pure middle of the observations' history.
+"""Plan the rows that an ingest adds to the stored observations: frames in, frames out.
 
 A key here is a series, by its number, and an hour. An ingest at ``known_at`` gives, for each key in its window, a value
 or nothing. The state of a key at an ingest is that value or absence, and only changes of state are stored: a row where
@@ -30,7 +30,7 @@ COVERAGE: Final = pl.Schema({"datetime_utc": UTC_HOUR, "hours": pl.Int64(), "kno
 
 @dataclass(frozen=True)
 class IngestCounts:
-    """What an ingest says against everything known before it; the same when it is repeated.
+    """How the values of an ingest differ from everything known before it; the same when it is repeated.
 
     Attributes:
         rows: Values given.
@@ -97,8 +97,8 @@ def with_known_at(revisions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
 def changes_of_state(revisions: pl.LazyFrame) -> pl.LazyFrame:
     """Return REVISIONS sorted by key and ``known_at``, without those that repeat the state before them.
 
-    The result does not depend on the order in which the ingests came: hours ingested out of order leave rows that a
-    change put in before them made equal to their predecessor. Given the coverage, they say nothing.
+    The result does not depend on the order in which the ingests came: hours ingested out of order leave rows that
+    equal their predecessor since a change was inserted before them. Given the coverage, they are redundant.
     """
     # Of a marker and a value at the same time the value is last, and stays.
     by_time = revisions.sort(*KEY, "known_at", pl.col("energy_consumption").is_not_null())

@@ -1,7 +1,7 @@
 """The series of a feature group: a small number for each (area, consumer_type), and since when it is known.
 
-Rows of observations carry the number only. Numbers are given out in the commit of the ingest that first has a value
-of the series; an ingest known earlier, that comes later, adds a row with its ``known_at``.
+Rows of observations hold the number only. The commit of the first ingest with a value of a series assigns its number.
+A later ingest of an earlier reference time adds a row with its ``known_at``.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def only(known: pl.DataFrame, wanted: Sequence[tuple[str, str]] | None) -> pl.Da
 
 
 def numbered(observations: pl.DataFrame, known: pl.DataFrame, known_at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Put numbers in place of names.
+    """Replace names of series by numbers.
 
     Args:
         observations: OBSERVATIONS.

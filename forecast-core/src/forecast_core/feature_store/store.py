@@ -1,4 +1,4 @@
-"""The feature store: what was observed and when it became known, views of it, and training datasets made from them."""
+"""The feature store: observations with their revisions, ingests, feature views and training datasets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -10,9 +10,17 @@ from forecast_core.contracts.errors import InvalidArgument, NotFoundError, Windo
 from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
-from forecast_core.feature_store import as_known, compaction, ingests, observations, training_datasets, views
+from forecast_core.feature_store import (
+    as_known,
+    compaction,
+    ingests,
+    observations,
+    revisions,
+    training_datasets,
+    views,
+)
 from forecast_core.feature_store.ingests import Ingest
-from forecast_core.feature_store.revisions import IngestCounts, between, changes_of_state, with_known_at
+from forecast_core.feature_store.revisions import IngestCounts, between, changes_of_state
 from forecast_core.feature_store.series import named
 from forecast_core.feature_store.training_datasets import TrainingDataset
 from forecast_core.feature_store.views import FeatureView
@@ -64,7 +72,7 @@ class FeatureStore:
         record: Mapping[str, Any],
         made_by: Mapping[str, Any] | None = None,
     ) -> IngestCounts:
-        """Store what a source said at ``known_at`` about all hours of a window; the same again changes nothing.
+        """Store what a source gave at a reference time for all hours of a window; the same again commits nothing.
 
         Args:
             frame: OBSERVATIONS of the window's hours; a key that is not in it is absent.
@@ -74,10 +82,10 @@ class FeatureStore:
             reference_datetime: When the values became known: the reference time of the run.
             url: The source.
             record: More facts about the ingest, plain JSON.
-            made_by: By which code and DAG run, plain JSON; the same ingest again keeps what it was first made by.
+            made_by: Code and DAG run, plain JSON; the same ingest again keeps those that made it first.
 
         Returns:
-            What the ingest says against everything known before it.
+            How the values differ from everything known before.
 
         Raises:
             InvalidArgument: If the frame is not exactly OBSERVATIONS, a value is missing or not finite, a key comes
@@ -100,44 +108,28 @@ class FeatureStore:
         window: Window,
         reference_datetime: datetime,
         series: Sequence[tuple[str, str]] | None = None,
+        with_known_at: bool = False,
     ) -> pl.DataFrame:
-        """Return OBSERVATIONS of a window, sorted by key: each key's newest value as known then.
+        """Return OBSERVATIONS of a window as known at a reference time, sorted by key: the newest value of each key.
 
         Args:
             dataset: With the version, names the feature group.
             feature_group_version: Its version.
             window: The hours to return.
-            reference_datetime: The reference time.
+            reference_datetime: Later revisions are not seen.
             series: Only these, as (area, consumer_type); one that the store does not know has no rows.
+            with_known_at: Add ``known_at``: since when each value has been the newest one.
 
         Raises:
             NotFoundError: If the feature group does not exist; the message names those that do.
         """
-        group, snapshot = self._existing(dataset, feature_group_version)
-        plain = checks.plain_window(window)
-        with storage_errors(group.uri):
-            return as_known.read(snapshot, window=plain, known_at=as_utc(reference_datetime), wanted=series)
-
-    def read_known(
-        self,
-        *,
-        dataset: str,
-        feature_group_version: int,
-        window: Window,
-        reference_datetime: datetime,
-        series: Sequence[tuple[str, str]] | None = None,
-    ) -> pl.DataFrame:
-        """Return what ``read`` does, and ``known_at``: since when each value has been the newest one.
-
-        Raises:
-            NotFoundError: If the feature group does not exist; the message names those that do.
-        """
-        return self._query(
-            (dataset, feature_group_version),
-            window,
-            series,
-            lambda rows: with_known_at(rows, as_utc(reference_datetime)),
-        )
+        known_at = as_utc(reference_datetime)
+        if with_known_at:
+            group = (dataset, feature_group_version)
+            return self._query(group, window, series, lambda rows: revisions.with_known_at(rows, known_at))
+        table, snapshot = self._existing(dataset, feature_group_version)
+        with storage_errors(table.uri):
+            return as_known.read(snapshot, window=checks.plain_window(window), known_at=known_at, wanted=series)
 
     def read_revisions(
         self,
@@ -264,7 +256,7 @@ class FeatureStore:
         return [group for group in ingests.groups(self._ingests) if dataset in (None, group[0])]
 
     def create_feature_view(self, *, dataset: str, feature_group_version: int) -> int:
-        """Return the version of the view of a feature group; the same definition has the same version for ever.
+        """Return the version of the view of a feature group; the same definition always has the same version.
 
         Raises:
             NotFoundError: If the feature group does not exist; the message names those that do.
@@ -287,7 +279,7 @@ class FeatureStore:
     def create_training_dataset(
         self, *, feature_view_version: int, window: Window, reference_datetime: datetime
     ) -> TrainingDataset:
-        """Materialise what a view shows of a window as known at a time; the same content has the same version.
+        """Store the rows of a view in a window as known at a reference time; the same content has the same version.
 
         Raises:
             NotFoundError: If there is no such feature view.

@@ -146,7 +146,7 @@ def newest(table: Table, *, feature_view_version: int | None = None) -> Training
 
 
 def write_file(frame: pl.DataFrame, uri: str, storage_options: Mapping[str, str] | None) -> None:
-    """Write a parquet file whose name is its content: all of it or nothing, and at most once on a local disk."""
+    """Write a parquet file that is named by its content: atomically, and at most once on a local disk."""
     with storage_errors(uri):
         if "://" in uri:
             frame.write_parquet(uri, storage_options=_options(storage_options))
@@ -173,7 +173,7 @@ def read_file(
 
     Raises:
         FormatError: If the file is not, bit for bit in keys and values, what was registered.
-        NotFoundError: If the file is gone.
+        NotFoundError: If there is no file.
         StorageError: If it cannot be read now.
     """
     remedy = f"remove {uri} and create the dataset again as known at {dataset.known_at}"

@@ -1,4 +1,4 @@
-"""Feature views: which columns of which feature group a model sees; a version always means the same definition."""
+"""Feature views: the columns of a feature group that a model reads; a version always has the same definition."""
 
 import hashlib
 import json

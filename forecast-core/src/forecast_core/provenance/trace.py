@@ -55,7 +55,8 @@ def trace(
     hour, reference = moment("datetime_utc", datetime_utc), moment("reference_datetime", reference_datetime)
     origin = find_origin(settings, reference_datetime=reference, feature_view_version=feature_view_version)
     forecast = _plain(find_hour(find_series(origin.forecasts, area, consumer_type), hour))
-    observed = FeatureStore(settings).read_known(
+    observed = FeatureStore(settings).read(
+        with_known_at=True,
         dataset=origin.view.dataset,
         feature_group_version=origin.view.feature_group_version,
         window=origin.window,

@@ -1,6 +1,6 @@
-"""Parquet files of a Delta table that we write ourselves: sorted, bounded in rows, and listed with their statistics.
+"""Parquet files of a Delta table that we write ourselves: sorted, of bounded size, listed with their statistics.
 
-delta-rs commits them; writing them here decides what is in which file, so that a reader can pass over most of them.
+delta-rs commits them. Because we choose the rows of each file, readers can skip most files by their bounds.
 """
 
 import io
