@@ -7,7 +7,7 @@ import polars as pl
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import Frame
 from forecast_core.contracts.settings import Settings
-from forecast_core.tables import keyed
+from forecast_core.tables import checks, keyed
 from forecast_core.tables.declaration import Declaration
 
 CONSUMER_TYPES: Final = Frame(
@@ -55,14 +55,10 @@ def write(settings: Settings, frame: pl.DataFrame, *, code_list: str) -> bool:
         InvalidArgument: If there is no row, a code is missing or comes twice.
         StorageError: If the store cannot be written now.
     """
-    codes = frame["consumer_type"]
-    if frame.is_empty() or codes.null_count() or codes.is_duplicated().any():
-        raise InvalidArgument(
-            f"the code list {code_list} must have at least one code, and each of them once; {frame.height} rows with "
-            f"{codes.n_unique()} different codes came",
-            code_list=code_list,
-        )
-    rows = frame.match_to_schema(CONSUMER_TYPES).with_columns(pl.lit(code_list).alias(_LIST))
+    if frame.is_empty():
+        raise InvalidArgument(f"the code list {code_list} has no code", code_list=code_list)
+    checked = checks.strict_frame(frame.match_to_schema(CONSUMER_TYPES), CONSUMER_TYPES)
+    rows = checked.with_columns(pl.lit(code_list).alias(_LIST))
     return keyed.replace(TABLES[0].table(settings), rows, key={_LIST: code_list})
 
 

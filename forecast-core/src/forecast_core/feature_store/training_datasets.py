@@ -115,10 +115,9 @@ def get(table: Table, version: int) -> TrainingDataset:
     Raises:
         NotFoundError: If it does not exist; the message names those that do.
     """
-    stored = table.collect(lambda rows: rows)
-    found = stored.filter(pl.col("version") == version)
+    found = table.collect(lambda rows: rows.filter(pl.col("version") == version))
     if found.is_empty():
-        newest = sorted(stored["version"].to_list())[-10:]
+        newest = sorted(table.collect(lambda rows: rows.select("version"))["version"].to_list())[-10:]
         raise NotFoundError(
             f"there is no training dataset version {version}; the newest are {newest or 'none yet'}: "
             "create one with feature_view.create",
@@ -136,13 +135,12 @@ def newest(table: Table, *, feature_view_version: int | None = None) -> Training
     Raises:
         NotFoundError: If there is none.
     """
-    stored = table.collect(lambda rows: rows)
-    if feature_view_version is not None:
-        stored = stored.filter(pl.col("feature_view_version") == feature_view_version)
-    if stored.is_empty():
+    wanted = [] if feature_view_version is None else [pl.col("feature_view_version") == feature_view_version]
+    found = table.collect(lambda rows: rows.filter(*wanted).sort("known_at", "version").tail(1))
+    if found.is_empty():
         of_view = "" if feature_view_version is None else f" of feature view {feature_view_version}"
         raise NotFoundError(f"there is no training dataset{of_view} yet: create one with feature_view.create")
-    return _from_row(stored.sort("known_at", "version").tail(1))
+    return _from_row(found)
 
 
 def write_file(frame: pl.DataFrame, uri: str, storage_options: Mapping[str, str] | None) -> None:

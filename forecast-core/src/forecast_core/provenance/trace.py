@@ -129,7 +129,12 @@ def _observations(observed: pl.DataFrame) -> dict[str, Any]:
 def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict[str, Any]:
     """Return how many ingests the observations came from, and the facts of the run's own and of the latest others."""
     view = origin.view
-    recorded = FeatureStore(settings).ingests(dataset=view.dataset, feature_group_version=view.feature_group_version)
+    recorded = FeatureStore(settings).ingests(
+        dataset=view.dataset,
+        feature_group_version=view.feature_group_version,
+        known_from=observed.select(pl.col("known_at").min()).item(),
+        known_until=origin.reference_datetime,
+    )
     counts = _values_by_ingest(observed, recorded)
     own = [
         ingest
