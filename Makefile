@@ -104,11 +104,11 @@ check-types: dev $(DEPLOY)/.installed
 	@# Each folder of tests by itself: they have modules of the same name (conftest).
 	@for tests in $(wildcard */tests) "tests conftest.py"; do echo "mypy $$tests"; \
 		$(DEV) run --no-sync mypy --no-error-summary $$tests || exit 1; done
-	MYPYPATH=airflow/dags $(DEV) run --no-sync mypy $(wildcard airflow/dags/*.py benchmarks/dags/*.py)
 	MYPYPATH=benchmarks:deploy $(DEV) run --no-sync mypy $(wildcard benchmarks/*.py benchmarks/peers/*.py docs/*.py docs/site/*.py)
 	MYPYPATH=deploy $(DEV) run --no-sync mypy --python-executable $(DEPLOY)/bin/python -p local_stack
+	@# Airflow has types of its own, in its own environment.
 	@UV_PROJECT_ENVIRONMENT=$(AIRFLOW) $(UV) sync --quiet --frozen --no-dev --project airflow --python $(PYTHON)
-	MYPYPATH=airflow/dags $(DEV) run --no-sync mypy --python-executable $(AIRFLOW)/bin/python airflow/dags benchmarks/dags
+	MYPYPATH=airflow/dags $(DEV) run --no-sync mypy --python-executable $(AIRFLOW)/bin/python airflow/dags airflow/*.py benchmarks/dags
 
 .PHONY: check-imports
 check-imports: dev
@@ -203,11 +203,15 @@ bench-skill: dev ## score forecasts: DENMARK=FILE EIA=FILE DEMO=1 REFEREE=SCRIPT
 bench-cost: dev ## CPU seconds and memory by the number of series: ARGS="--sizes 76x30 1000x90 10000x90" PEERS_PYTHON=PYTHON
 	@$(DEV) run --no-sync python benchmarks/cost.py $(if $(PEERS_PYTHON),--peers-python "$(PEERS_PYTHON)") $(ARGS)
 
+# Our distributions, as the workspace lists them.
+DISTRIBUTIONS := $(shell sed -n 's/^members = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d '",')
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
 .PHONY: version
 version: $(UV) ## give all packages one version: make version V=1.0.1
 	@test -n "$(V)" || { echo "error: say which: make version V=1.0.1"; exit 1; }
-	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("(load-forecaster|forecast-core|[a-z-]+-pipeline)(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
-		{load-forecaster,forecast-core,feature-pipeline,training-pipeline,batch-prediction-pipeline,app-api,app-dashboard,app-shell}/pyproject.toml
+	@sed -i -E 's/^version = ".*"/version = "$(V)"/; s/("($(subst $(SPACE),|,$(DISTRIBUTIONS)))(\[[a-z,]+\])?==)[^"]+/\1$(V)/' \
+		$(DISTRIBUTIONS:%=%/pyproject.toml)
 	@$(UV) lock --quiet
 
 .PHONY: clean

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import Any
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+DISTRIBUTIONS: tuple[str, ...] = tuple(
+    tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+)
 # What the caller's make and the caller's own stack have set is not for this one.
 FOREIGN = ("ML_PIPELINE_", "MAKE", "MFLAGS", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
 

@@ -8,18 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import REPOSITORY
+from tests.stack import DISTRIBUTIONS, REPOSITORY
 
-DISTRIBUTIONS = (
-    "load-forecaster",
-    "forecast-core",
-    "feature-pipeline",
-    "training-pipeline",
-    "batch-prediction-pipeline",
-    "app-api",
-    "app-dashboard",
-    "app-shell",
-)
 SOURCES = sorted(path for name in DISTRIBUTIONS for path in (REPOSITORY / name / "src").rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 # A file taken out of a table is stamped with the machine's time, from which a vacuum counts; no data depend on it.

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.stack import PATIENCE_S, REPOSITORY, Stack, free_port
+from tests.stack import DISTRIBUTIONS, PATIENCE_S, REPOSITORY, Stack, free_port
 
 pytestmark = pytest.mark.stack
 
@@ -161,7 +161,7 @@ def test_publishing_the_same_content_again_changes_nothing(stack: Stack) -> None
     done = subprocess.run(
         [REPOSITORY / "deploy/ml-pipeline.sh"], env=stack.environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.count("unchanged") == 7
+    assert done.stdout.count("unchanged") == len(DISTRIBUTIONS)
     assert {path: path.stat().st_mtime_ns for path in (stack.root / "index").iterdir()} == before
 
 
@@ -231,8 +231,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def test_poetry_and_uv_build_the_same_wheel(stack: Stack, tmp_path: Path) -> None:
-    pipelines = ("feature-pipeline", "training-pipeline", "batch-prediction-pipeline")
-    for name in ("load-forecaster", "forecast-core", *pipelines, "app-api", "app-dashboard", "app-shell"):
+    for name in DISTRIBUTIONS:
         uv = stack.program("deploy", "uv")
         subprocess.run([uv, "build", "--quiet", "--out-dir", tmp_path / name, REPOSITORY / name], check=True)
         [by_uv], [by_poetry] = (folder.glob("*.whl") for folder in (tmp_path / name, stack.root / "dist" / name))

@@ -6,16 +6,24 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from local_stack import airflow_settings, credentials, database, installation, pipeline_run, processes, publication
 from local_stack.airflow_api import AirflowApi
+from local_stack.index import Index
 from local_stack.layout import Layout, SetupError
 from local_stack.progress import say, step
 
 
-def set_up(layout: Layout) -> None:
-    """Make everything that is missing, and start all processes."""
+def start(layout: Layout) -> AirflowApi:
+    """Make everything that is missing and start all processes; return a session with Airflow when that is healthy.
+
+    API and dashboard may still be starting: ``processes.wait_for_servers``.
+
+    Airflow's own start (its database, then 10 s of imports) and ours (wheels, environments, tables) need nothing of
+    each other, and each keeps one core busy. So they go on side by side.
+    """
     layout.logs.mkdir(parents=True, exist_ok=True)
     layout.packages.mkdir(exist_ok=True)
     processes.check_ports(layout)
@@ -24,34 +32,60 @@ def set_up(layout: Layout) -> None:
     with step("Airflow's environment"):
         installation.install_airflow(layout)
     with step("package index" if layout.database_uri else "package index and PostgreSQL"):
-        if not layout.database_uri:
-            database.initialise(layout)
-        processes.start_supervisor(layout)
-        later = (*processes.AIRFLOW, *processes.SERVERS)
-        processes.start(layout, [name for name in processes.commands(layout) if name not in later])
-        if not layout.database_uri:
-            database.create_database(layout)
-    with step("wheels built and published"):
-        installation.publish(layout)
+        _start_what_others_need(layout)
+    with ThreadPoolExecutor() as pool:
+        airflow = pool.submit(_start_airflow, layout)
+        with step("wheels built and published"):
+            installation.publish(layout)
+        ours = pool.submit(_install, layout)
+        airflow.result()
+        _start_scheduler(layout)
+        ours.result()
+    api = AirflowApi(layout)
+    with step("Airflow healthy"):
+        api.wait_until_healthy()
+    return api
+
+
+def _start_what_others_need(layout: Layout) -> None:
+    if not layout.database_uri:
+        database.initialise(layout)
+    processes.start_supervisor(layout)
+    processes.start(layout, [processes.INDEX, *([] if layout.database_uri else [processes.DATABASE])])
+    if not layout.database_uri:
+        database.create_database(layout)
+    Index(layout).wait_until_it_answers()
+
+
+def _start_airflow(layout: Layout) -> None:
+    """Create or upgrade Airflow's database and start what runs on it, except the scheduler."""
+    with step("Airflow's database"):
+        installation.create_airflow_database(layout)
+    processes.start(layout, [name for name in processes.AIRFLOW if name != processes.SCHEDULER])
+
+
+def _install(layout: Layout) -> None:
+    """Install the published wheels, create the stores, and start the servers that need both."""
     with step("pipelines, API and dashboard installed from the index"):
         installation.install_wheels(layout, stop=lambda name: processes.stop_one(layout, name))
-    with step("databases"):
-        installation.create_databases(layout)
-    with step("Airflow told of the deployed version"):
-        publication.announce(layout)
-        if not processes.running(layout) & set(processes.AIRFLOW):
-            processes.prune_task_environments(layout)
+    with step("tracking database, tables and task environments"), ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(make, layout) for make in (installation.create_new_stores, installation.make_task_environments)
+        ]
+    for job in jobs:
+        job.result()
+    processes.start(layout, processes.SERVERS)
 
 
-def start(layout: Layout) -> AirflowApi:
-    """Set up and start everything; return a session with Airflow."""
-    set_up(layout)
-    with step("API, dashboard and Airflow healthy"):
-        processes.start(layout, (*processes.SERVERS, *processes.AIRFLOW))
-        api = AirflowApi(layout)
-        api.wait_until_healthy()
-        processes.wait_for_servers(layout)
-    return api
+def _start_scheduler(layout: Layout) -> None:
+    """Tell Airflow of the deployed version, and only then let it start tasks."""
+    if not publication.is_announced(layout):
+        with step("Airflow told of the deployed version"):
+            processes.wait_until_answers(layout, processes.API_SERVER, f"{layout.airflow_url}/api/v2/version")
+            publication.announce(layout)
+    if processes.SCHEDULER not in processes.running(layout):
+        processes.prune_task_environments(layout)
+        processes.start(layout, [processes.SCHEDULER])
 
 
 def run(layout: Layout, *, once: bool) -> int:
@@ -64,6 +98,7 @@ def run(layout: Layout, *, once: bool) -> int:
         say(f"run {identifier} of ml_pipeline:")
         try:
             pipeline_run.watch(layout, api, identifier)
+            processes.wait_for_servers(layout)
         except pipeline_run.RunFailed as failure:
             say(f"error: {failure}")
             if once:
@@ -93,6 +128,8 @@ def up(layout: Layout) -> int:
     was_up = processes.is_up(layout)
     try:
         start(layout)
+        with step("API and dashboard healthy"):
+            processes.wait_for_servers(layout)
     except (SetupError, KeyboardInterrupt):
         if not was_up:
             stop(layout)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from local_stack import credentials
+from local_stack import credentials, processes
 from local_stack.layout import Layout, SetupError
 
 
@@ -23,15 +23,30 @@ class AirflowApi:
         """Return when API server, scheduler, dag-processor and triggerer are healthy and the DAG is known.
 
         Raises:
-            SetupError: If that takes longer, with what is not healthy.
+            SetupError: If that takes longer, with what is not healthy, or a process has ended.
         """
         deadline = time.monotonic() + seconds
         while unhealthy := self._unhealthy():
+            processes.check(self._layout)
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"Airflow is not healthy after {seconds:.0f} s: {unhealthy}; logs are in {self._layout.logs}"
                 )
-            time.sleep(0.3)
+            time.sleep(processes.POLL_SECONDS)
+
+    def answers(self) -> bool:
+        """Tell whether the API server answers."""
+        try:
+            return self._client.get("/api/v2/version", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Create or change Airflow Variables."""
+        self._login()
+        entities = [{"key": key, "value": value} for key, value in variables.items()]
+        action = {"action": "create", "action_on_existence": "overwrite", "entities": entities}
+        self._send("PATCH", "/variables", {"actions": [action]})
 
     def start_run(self, logical_date: datetime) -> str:
         """Trigger the run of that hour, or run it again if it is there; unpause the DAG; return the run's id."""

@@ -52,7 +52,7 @@ def initialise(layout: Layout) -> None:
         layout.sockets.chmod(0o711)
 
 
-def create_database(layout: Layout, *, seconds: float = 30) -> None:
+def create_database(layout: Layout, *, seconds: float = 300) -> None:
     """Wait until the server answers and create Airflow's database if it is not there.
 
     Raises:

@@ -1,10 +1,13 @@
 """The environments and databases of the stack: made when absent or changed, else left alone."""
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from local_stack import airflow_settings, database, publication
@@ -18,6 +21,9 @@ tracking.create(settings)
 stores.create(settings)
 stores.migrate(settings)
 """
+
+PLACES = ("ML_PIPELINE_STORE_URI", "ML_PIPELINE_TRACKING_URI", "ML_PIPELINE_ARTIFACTS_URI")
+"""Settings that name a store; with another value, it may be one that has nothing yet."""
 
 
 def install_airflow(layout: Layout) -> None:
@@ -39,9 +45,10 @@ def install_airflow(layout: Layout) -> None:
 
 
 def publish(layout: Layout) -> None:
-    """Build, publish and pin the wheels."""
-    environment = process_environment(layout)
-    run_logged(layout, "publish", [str(REPOSITORY / "deploy" / "ml-pipeline.sh")], environment)
+    """Build, publish and pin the wheels; Airflow is not told of them."""
+    environment = {**process_environment(layout), "PYTHONPATH": str(REPOSITORY / "deploy")}
+    command = [str(layout.executable("deploy", "python")), "-m", "local_stack.publication"]
+    run_logged(layout, "publish", command, environment)
 
 
 def install_wheels(layout: Layout, *, stop: Callable[[str], None] = lambda _: None) -> None:
@@ -51,8 +58,10 @@ def install_wheels(layout: Layout, *, stop: Callable[[str], None] = lambda _: No
         layout: Where everything is.
         stop: Called with the name of an environment before that is made anew.
     """
-    for name, distribution in ENVIRONMENTS.items():
-        _install(layout, name, distribution, stop)
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(_install, layout, name, distribution, stop) for name, distribution in ENVIRONMENTS.items()]
+    for job in jobs:
+        job.result()
     # For the PATH of people: the program just installed, in the stack's settings.
     link = layout.root / "bin" / "energy"
     link.unlink(missing_ok=True)
@@ -79,21 +88,14 @@ def _install(layout: Layout, name: str, distribution: str, stop: Callable[[str],
     _mark(environment_folder / "deployed.sha256", pins)
 
 
-def create_databases(layout: Layout) -> None:
-    """Create or upgrade Airflow's database, the tracking database and the Delta tables, side by side."""
-    airflow = [str(layout.executable("airflow", "airflow")), "db", "migrate"]
-    state = (REPOSITORY / "airflow" / "uv.lock").read_bytes() + (layout.deployed / "variables.json").read_bytes()
+def create_airflow_database(layout: Layout) -> None:
+    """Create or upgrade Airflow's database, if it or Airflow's lock changed."""
     # Another database is one that has seen nothing of this.
-    state += database.uri(layout).encode()
+    state = (REPOSITORY / "airflow" / "uv.lock").read_bytes() + database.uri(layout).encode()
     if _is_current(layout.databases_marker, state):
         return
-    with ThreadPoolExecutor() as pool:
-        jobs = [
-            pool.submit(run_logged, layout, "airflow-database", airflow, airflow_settings.environment(layout)),
-            pool.submit(create_stores, layout),
-        ]
-    for job in jobs:
-        job.result()
+    command = [str(layout.executable("airflow", "airflow")), "db", "migrate"]
+    run_logged(layout, "airflow-database", command, airflow_settings.environment(layout))
     publication.announced(layout).unlink(missing_ok=True)
     _mark(layout.databases_marker, state)
 
@@ -102,6 +104,32 @@ def create_stores(layout: Layout) -> None:
     """Create or upgrade the tracking database and the Delta tables."""
     command = [str(layout.executable("pipelines", "python")), "-c", CREATE_STORES]
     run_logged(layout, "stores", command, process_environment(layout))
+
+
+def create_new_stores(layout: Layout) -> None:
+    """Create or upgrade the tracking database and the Delta tables, if the deployment or their places changed."""
+    places = "".join(f"{name}={os.environ.get(name, '')}\n" for name in PLACES)
+    marker, state = layout.root / "stores.sha256", (layout.deployed / "variables.json").read_bytes() + places.encode()
+    if not _is_current(marker, state):
+        create_stores(layout)
+        _mark(marker, state)
+
+
+def make_task_environments(layout: Layout) -> None:
+    """Make the environments of our DAGs' tasks at the deployed version, if that changed.
+
+    A failure is not one of the set-up: a task makes the environment that it lacks. The log says what failed.
+    """
+    pins = (layout.deployed / "variables.json").read_bytes()
+    marker = layout.root / "task-environments.sha256"
+    if _is_current(marker, pins):
+        return
+    files = sorted(map(str, (REPOSITORY / "airflow" / "dags").glob("ml_pipeline*_dag.py")))
+    command = [str(layout.executable("airflow", "python")), str(REPOSITORY / "airflow" / "task_environments_ahead.py")]
+    variables = {f"AIRFLOW_VAR_{name.upper()}": str(value) for name, value in json.loads(pins).items()}
+    with suppress(SetupError):
+        run_logged(layout, "task-environments", [*command, *files], airflow_settings.environment(layout) | variables)
+        _mark(marker, pins)
 
 
 def run_logged(layout: Layout, name: str, command: list[str], environment: dict[str, str]) -> None:

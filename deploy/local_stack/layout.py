@@ -5,21 +5,15 @@ import os
 import stat
 import sys
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DISTRIBUTIONS = (
-    "load-forecaster",
-    "forecast-core",
-    "feature-pipeline",
-    "training-pipeline",
-    "batch-prediction-pipeline",
-    "app-api",
-    "app-dashboard",
-    "app-shell",
-)
-"""Our wheels in the order in which they are published: core first, for the others need it."""
+_PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+DISTRIBUTIONS: Final[tuple[str, ...]] = tuple(_PROJECT["tool"]["uv"]["workspace"]["members"])
+"""Our distributions in the order in which they are published: each after those that it needs."""
 ENVIRONMENTS = {"pipelines": "app-shell", "api": "app-api", "dashboard": "app-dashboard"}
 """The environments that wheels are installed into, with all that they need."""
 

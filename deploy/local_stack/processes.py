@@ -13,15 +13,21 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import httpx
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from local_stack import airflow_settings, database, task_environments
-from local_stack.layout import Layout, SetupError
+from local_stack.layout import REPOSITORY, Layout, SetupError
 
+DATABASE = "postgres"
+INDEX = "index"
 API = "api"
 DASHBOARD = "dashboard"
 SERVERS = (API, DASHBOARD)
-AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
+POLL_SECONDS = 0.1
+"""Between two looks at what starts or stops; a look takes 5 ms."""
+API_SERVER = "api-server"
+SCHEDULER = "scheduler"
+AIRFLOW = (API_SERVER, SCHEDULER, "dag-processor", "triggerer")
 
 
 def commands(layout: Layout) -> dict[str, list[str]]:
@@ -33,10 +39,16 @@ def commands(layout: Layout) -> dict[str, list[str]]:
     index += ["--authenticate", "update,download,list", "--disable-fallback", "--hash-algo", "sha256"]
     dashboard = [str(layout.executable(DASHBOARD, "python")), "-m", "app_dashboard"]
     return {
-        **({} if layout.database_uri else {"postgres": database.command(layout)}),
-        "index": [*index, str(layout.packages)],
-        "api-server": [airflow, "api-server"],
-        "scheduler": [airflow, "scheduler", "--skip-serve-logs"],
+        **({} if layout.database_uri else {DATABASE: database.command(layout)}),
+        INDEX: [*index, str(layout.packages)],
+        API_SERVER: [airflow, "api-server"],
+        SCHEDULER: [
+            str(layout.executable("airflow", "python")),
+            str(REPOSITORY / "airflow" / "scheduler.py"),
+            f"{layout.airflow_url}/api/v2/version",
+            "scheduler",
+            "--skip-serve-logs",
+        ],
         "dag-processor": [airflow, "dag-processor"],
         "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
         API: [str(layout.executable("api", "python")), "-m", "app_api", "--port", str(layout.api_port)],
@@ -85,37 +97,54 @@ def running(layout: Layout) -> set[str]:
 
 
 def start(layout: Layout, names: Iterable[str]) -> None:
-    """Start processes that do not run yet.
+    """Start processes that do not run yet; return at once. ``check`` tells whether they stay up.
 
     Raises:
-        SetupError: If one of them ends at once.
+        SetupError: If one of them cannot be started.
     """
-    up = running(layout)
     for name in names:
-        if name in up:
-            continue
         try:
-            _rpc(layout).startProcess(name)
+            _rpc(layout).startProcess(name, False)
         except Fault as fault:
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise SetupError(
+                    f"{name} does not start ({fault.faultString}); its log is {layout.logs}/{name}.log"
+                ) from None
+
+
+def check(layout: Layout) -> None:
+    """Raise SetupError if a process that was started has ended."""
+    ended = {"BACKOFF", "EXITED", "FATAL"}
+    for info in _rpc(layout).getAllProcessInfo():
+        if info["statename"] in ended:
             raise SetupError(
-                f"{name} does not start ({fault.faultString}); its log is {layout.logs}/{name}.log"
-            ) from None
+                f"{info['name']} has ended ({info['spawnerr'] or info['description']}); "
+                f"its log is {layout.logs}/{info['name']}.log"
+            )
 
 
-def wait_for_servers(layout: Layout, *, seconds: float = 60) -> None:
+def wait_for_servers(layout: Layout, *, seconds: float = 300) -> None:
     """Return when API and dashboard answer.
 
     Raises:
-        SetupError: If that takes longer.
+        SetupError: If that takes longer, or one of them has ended.
+    """
+    for name, address in ((API, f"{layout.api_url}/health"), (DASHBOARD, f"{layout.dashboard_url}/_stcore/health")):
+        wait_until_answers(layout, name, address, seconds=seconds)
+
+
+def wait_until_answers(layout: Layout, name: str, address: str, *, seconds: float = 300) -> None:
+    """Return when the server ``name`` answers at an address.
+
+    Raises:
+        SetupError: If that takes longer, or a process has ended.
     """
     deadline = time.monotonic() + seconds
-    for name, address in ((API, f"{layout.api_url}/health"), (DASHBOARD, f"{layout.dashboard_url}/_stcore/health")):
-        while not _answers(address):
-            if time.monotonic() > deadline:
-                raise SetupError(
-                    f"the {name} does not answer after {seconds:.0f} s; its log is {layout.logs}/{name}.log"
-                )
-            time.sleep(0.3)
+    while not _answers(address):
+        check(layout)
+        if time.monotonic() > deadline:
+            raise SetupError(f"the {name} does not answer after {seconds:.0f} s; its log is {layout.logs}/{name}.log")
+        time.sleep(POLL_SECONDS)
 
 
 def _answers(address: str) -> bool:
@@ -139,22 +168,36 @@ def stop(layout: Layout, *, seconds: float = 60) -> None:
     if not is_up(layout):
         return
     pid = int((layout.root / "supervisord.pid").read_text(encoding="utf-8"))
+    deadline = time.monotonic() + seconds
     # A fault: it is being shut down already.
     with suppress(Fault, OSError):
+        _stop_side_by_side(layout, deadline)
         _rpc(layout).shutdown()
-    deadline = time.monotonic() + seconds
     while Path(f"/proc/{pid}").exists():
         if time.monotonic() > deadline:
             raise SetupError(f"process {pid} (supervisord) has not ended within {seconds:.0f} s")
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
+
+
+def _stop_side_by_side(layout: Layout, deadline: float) -> None:
+    """Stop all processes but the database, which the others need until they end.
+
+    The shutdown of the process manager would stop one after the other: 11 s instead of 4.
+    """
+    rpc = _rpc(layout)
+    for info in rpc.getAllProcessInfo():
+        if info["statename"] in {"STARTING", "RUNNING", "BACKOFF"} and info["name"] != DATABASE:
+            rpc.stopProcess(info["name"], False)
+    while any(info["statename"] == "STOPPING" for info in rpc.getAllProcessInfo()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def check_ports(layout: Layout) -> None:
     """Raise SetupError if another program listens where this stack is to listen."""
     up = running(layout)
     wanted = (
-        ("index", layout.index_port, "INDEX"),
-        ("api-server", layout.airflow_port, "AIRFLOW"),
+        (INDEX, layout.index_port, "INDEX"),
+        (API_SERVER, layout.airflow_port, "AIRFLOW"),
         (API, layout.api_port, "API"),
         (DASHBOARD, layout.dashboard_port, "DASHBOARD"),
     )
@@ -204,7 +247,7 @@ def _program(layout: Layout, name: str, command: list[str]) -> str:
         "stdout_logfile_maxbytes=20MB",
         "stdout_logfile_backups=3",
     ]
-    if name == "postgres":
+    if name == DATABASE:
         # INT is PostgreSQL's fast shutdown, and it stops its own children.
         lines += ["stopsignal=INT", "stopasgroup=false", "priority=1"]
         if user := database.operating_system_user():

@@ -1,7 +1,6 @@
-"""What stands between built wheels and deployed ones: immutability, and the pins that tasks install by.
+"""Publish our distributions: build, upload what the index lacks, pin what tasks install, tell Airflow.
 
-Run by ``deploy/ml-pipeline.sh``: ``check FILE…`` prints which files the index lacks; ``pin`` writes the constraints
-and, if Airflow is set up, announces them to it.
+``deploy/ml-pipeline.sh`` runs this. A published version never changes, and nothing is built twice.
 """
 
 import hashlib
@@ -11,32 +10,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
-from local_stack import credentials
+from local_stack import wheels
+from local_stack.airflow_api import AirflowApi
+from local_stack.index import Index
 from local_stack.layout import DISTRIBUTIONS, REPOSITORY, Layout, SetupError
+from local_stack.progress import say
 
 
-def missing_files(layout: Layout, files: list[Path]) -> list[Path]:
-    """Return those of ``files`` that the private index does not have.
+def publish(layout: Layout) -> str:
+    """Build all distributions, upload what the index lacks, and pin the version; return that.
+
+    Prints a line for each distribution. Uploads core first, so that what is in the index can always be installed.
 
     Raises:
-        SetupError: If it has one of them with other content, or does not answer.
+        SetupError: If a file is published with other content, or the index does not answer.
     """
-    missing = []
-    for path in files:
-        published = _published(layout, _distribution(path)).get(path.name)
-        if published is None:
-            missing.append(path)
-        elif published != _sha256(path):
-            raise SetupError(
-                f"{path.name} is published with other content, and a published version never changes: "
-                "raise the version of all packages with `make version V=X.Y.Z` and publish again"
-            )
-    return missing
+    index = Index(layout)
+    for name in DISTRIBUTIONS:
+        files = wheels.build(layout, name)
+        missing = index.missing(name, files)
+        for path in missing:
+            index.upload(name, path)
+        [wheel] = [path.name for path in files if path.suffix == ".whl"]
+        say(f"{name}: published {wheel}" if missing else f"{name}: unchanged")
+    return pin(layout, index)
 
 
-def pin(layout: Layout) -> str:
+def pin(layout: Layout, index: Index) -> str:
     """Write the pins of the version in the repository; return that version.
 
     ``our-packages.txt`` names our wheels with their SHA-256, for whatever is installed on this machine.
@@ -44,7 +44,7 @@ def pin(layout: Layout) -> str:
     ``variables.json`` has the Airflow Variables that tell the DAG of both.
     """
     version = _version()
-    ours = "".join(_pin_of(layout, name, version) for name in DISTRIBUTIONS)
+    ours = "".join(_pin_of(index, name, version) for name in DISTRIBUTIONS)
     export = [str(layout.executable("deploy", "uv")), "export", "--frozen", "--no-dev", "--all-packages"]
     export += ["--no-emit-workspace", "--no-header", "--no-annotate", "--quiet", "--format", "requirements.txt"]
     export += ["--extra", "tracking"]
@@ -61,15 +61,34 @@ def pin(layout: Layout) -> str:
 
 
 def announce(layout: Layout) -> None:
-    """Set the Airflow Variables of the deployed version, if they changed; the DAG reads them when a task runs."""
-    variables, told = layout.deployed / "variables.json", announced(layout)
-    if told.exists() and told.read_bytes() == variables.read_bytes():
+    """Set the Airflow Variables of the deployed version, if they changed; the DAG reads them when a task runs.
+
+    Raises:
+        SetupError: If Airflow does not take them.
+    """
+    if is_announced(layout):
         return
-    command = [str(REPOSITORY / "deploy" / "airflow"), "variables", "import", "--action-on-existing-key", "overwrite"]
-    done = subprocess.run([*command, str(variables)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SetupError(f"Airflow does not take its Variables:\n{done.stdout[-500:]}{done.stderr[-1000:]}")
-    _write(told, variables.read_text(encoding="utf-8"))
+    text = _variables(layout).read_text(encoding="utf-8")
+    api = AirflowApi(layout)
+    if api.answers():
+        api.set_variables(json.loads(text))
+    else:
+        command = [str(REPOSITORY / "deploy" / "airflow"), "variables", "import", "--action-on-existing-key"]
+        command += ["overwrite", str(_variables(layout))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SetupError(f"Airflow does not take its Variables:\n{done.stdout[-500:]}{done.stderr[-1000:]}")
+    _write(announced(layout), text)
+
+
+def is_announced(layout: Layout) -> bool:
+    """Tell whether Airflow has been told of the deployed version."""
+    told = announced(layout)
+    return told.exists() and told.read_bytes() == _variables(layout).read_bytes()
+
+
+def _variables(layout: Layout) -> Path:
+    return layout.deployed / "variables.json"
 
 
 def announced(layout: Layout) -> Path:
@@ -87,38 +106,12 @@ def _version() -> str:
     return versions.pop()
 
 
-def _pin_of(layout: Layout, name: str, version: str) -> str:
+def _pin_of(index: Index, name: str, version: str) -> str:
     prefix = f"{name.replace('-', '_')}-{version}"
-    hashes = [
-        digest for file, digest in _published(layout, name).items() if file.startswith((f"{prefix}-", f"{prefix}.tar"))
-    ]
+    hashes = [digest for file, digest in index.files(name).items() if file.startswith((f"{prefix}-", f"{prefix}.tar"))]
     if not hashes:
-        raise SetupError(f"the private index has no {name} {version}; its log is {layout.logs}/index.log")
+        raise SetupError(f"the private index has no {name} {version}; its log is logs/index.log of the root folder")
     return f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in sorted(hashes)) + "\n"
-
-
-def _published(layout: Layout, name: str) -> dict[str, str]:
-    """Return file name to SHA-256 of what the index has under ``name``."""
-    login = (credentials.INDEX_USER, credentials.read(layout, "index-password"))
-    try:
-        answer = httpx.get(f"{layout.index_url}/simple/{name}/", auth=login, timeout=10, trust_env=False)
-    except httpx.HTTPError as error:
-        raise SetupError(
-            f"the private index at {layout.index_url} does not answer ({error}): start it with `make run`"
-        ) from None
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        return {}
-    if answer.is_error:
-        raise SetupError(f"the private index at {layout.index_url} answers {answer.status_code} for {name}")
-    return dict(re.findall(r'href="[^"]*?([^/"#]+)#sha256=([0-9a-f]{64})"', answer.text))
-
-
-def _distribution(path: Path) -> str:
-    return path.name.split("-")[0].replace("_", "-")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write(path: Path, text: str) -> None:
@@ -128,21 +121,18 @@ def _write(path: Path, text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``check FILE…`` or ``pin``; return the exit code."""
+    """Publish, and with ``--announce`` tell Airflow if it is set up; return the exit code."""
     layout = Layout.from_environment()
     try:
-        if arguments[:1] == ["check"]:
-            lines = [str(path) for path in missing_files(layout, [Path(name) for name in arguments[1:]])]
-        elif arguments == ["pin"]:
-            lines = [pin(layout)]
-            if layout.airflow_is_set_up:
-                announce(layout)
-        else:
-            raise SetupError("usage: python -m local_stack.publication check FILE… | pin")
+        if arguments not in ([], ["--announce"]):
+            raise SetupError("usage: python -m local_stack.publication [--announce]")
+        version = publish(layout)
+        if arguments and layout.airflow_is_set_up:
+            announce(layout)
     except SetupError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    say(f"deployed version: {version}")
     return 0
 
 
