@@ -79,7 +79,7 @@ def run(settings: Settings, reference: datetime, *, days: int = DAYS) -> dict[st
     window = Window.before(reference, days_delay=DELAY, days_export=days)
     url = as_published(pattern(window), settings.root / "source.csv")
     features = pipeline.run(reference, DELAY, days, url, settings=settings)
-    bounds = {
+    bounds: dict[str, Any] = {
         "start_datetime": features["export_datetime_utc_start"],
         "end_datetime": features["export_datetime_utc_end"],
     }

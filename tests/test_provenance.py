@@ -62,11 +62,11 @@ def published(folder: Path, reference: datetime) -> str:
 def live(settings: Settings, reference: datetime, url: str, dag_run_id: str) -> batch.Predicted:
     """Do what the DAG does in one run; return what the forecast task returns."""
     features = pipeline.run(reference, 1, DAYS, url, dag_run_id=dag_run_id, settings=settings)
-    window = {
+    window: dict[str, Any] = {
         "start_datetime": features["export_datetime_utc_start"],
         "end_datetime": features["export_datetime_utc_end"],
     }
-    at = {"reference_datetime": features["reference_datetime"], "settings": settings}
+    at: dict[str, Any] = {"reference_datetime": features["reference_datetime"], "settings": settings}
     view = feature_view.create(1, **window, dataset=features["dataset"], **at)
     versions = {name: view[name] for name in ("feature_view_version", "training_dataset_version")}
     model = train.from_best_config(24, **versions, dag_run_id=dag_run_id, **at)
