@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ class System:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "model.json").write_text("{}", encoding="utf-8")
             source = tracking.log_files(self.settings, run_id, Path(folder), folder="model")
-        tracking.finish_run(self.settings, run_id, at=START)
+        tracking.finish_run(self.settings, run_id, reference_datetime=START)
         return tracking.register_model(self.settings, run_id=run_id, source=source, tags=tags)
 
     def run(self, hour: int) -> datetime:
@@ -149,10 +150,10 @@ def measure(root: Path, marks: list[int]) -> dict[str, Any]:
         for _ in range(TIMED):
             reference = system.run(hour)
             costs["monitoring"].append(
-                timed(lambda at=reference: monitoring.compute(1, reference_datetime=at, settings=system.settings))
+                timed(partial(monitoring.compute, 1, reference_datetime=reference, settings=system.settings))
             )
             costs["watch"].append(
-                timed(lambda at=reference: watch.check(at + 20 * HOUR / 60, settings=system.settings))
+                timed(partial(watch.check, reference + timedelta(minutes=20), settings=system.settings))
             )
             hour += 1
         result[str(mark)] = {

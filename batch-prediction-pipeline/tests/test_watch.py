@@ -107,12 +107,16 @@ def other_dataset(system: Any, register: Any, reference: datetime) -> int:
     frame = demo.observations(window.start, window.end, known_at=reference)
     frame = frame.filter(pl.col("area") == "DK2", pl.col("consumer_type") == "111")
     group: dict[str, Any] = {"dataset": "other", "feature_group_version": 1}
-    times = {"window": window, "reference_datetime": reference}
+    times: dict[str, Any] = {"window": window, "reference_datetime": reference}
     store.ingest(frame, **group, **times, url="demo://denmark", record={})
     view = store.create_feature_view(**group)
     dataset = store.create_training_dataset(feature_view_version=view, **times)
     model = register(dataset.version, at=reference)
-    bounds = {"start_datetime": window.start, "end_datetime": window.end, "reference_datetime": reference}
+    bounds: dict[str, Any] = {
+        "start_datetime": window.start,
+        "end_datetime": window.end,
+        "reference_datetime": reference,
+    }
     batch.predict(24, view, model, **bounds, settings=system.settings)
     return view
 

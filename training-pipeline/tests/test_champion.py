@@ -57,7 +57,7 @@ def offer(
     Searches(system.settings).write(search, uploaded=True)
 
 
-def trained(system: Any, at: datetime = REFERENCE, **more: Any) -> dict[str, Any]:
+def trained(system: Any, at: datetime = REFERENCE, **more: Any) -> train.TrainingResult:
     made = system.ingest(at, days=more.pop("days", 18))
     return train.from_best_config(
         24, 1, made["training_dataset_version"], reference_datetime=at, **more, settings=system.settings

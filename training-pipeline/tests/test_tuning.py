@@ -20,7 +20,7 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.runs import resolve_training_run
-from forecast_core.tracking import Searches, Trial
+from forecast_core.tracking import Searches, SearchResult, Trial
 from load_forecaster import ForecasterConfig
 from training_pipeline import best_config, hyperparameter_tuning, study, train
 from training_pipeline.evaluation import evaluate_fold, folds, held_out
@@ -30,12 +30,12 @@ from training_pipeline.utils import check_if_artifact_exists
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 
 
-def _tune(system: Any, made: dict[str, Any], **options: Any) -> dict[str, Any]:
+def _tune(system: Any, made: dict[str, Any], **options: Any) -> SearchResult:
     versions = {name: made[name] for name in ("feature_view_version", "training_dataset_version")}
     return hyperparameter_tuning.run(24, **versions, **{"trials": 3, **options}, settings=system.settings)
 
 
-def _train(system: Any, made: dict[str, Any]) -> dict[str, Any]:
+def _train(system: Any, made: dict[str, Any]) -> train.TrainingResult:
     versions = {name: made[name] for name in ("feature_view_version", "training_dataset_version")}
     return train.from_best_config(24, **versions, settings=system.settings)
 
