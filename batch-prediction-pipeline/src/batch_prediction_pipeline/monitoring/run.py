@@ -28,6 +28,12 @@ _LONGEST: Final = timedelta(days=max(scoring.DAYS))
 _HORIZON: Final = timedelta(days=7)
 """The longest horizon that there can be."""
 
+_SCORED: Final = [
+    *("reference_datetime", *KEY, "energy_consumption", "q05", "q10", "q90", "q95", "quality"),
+    *("training_dataset_version", "model_version"),
+]
+"""The columns of FORECASTS that are scored and judged."""
+
 Figures = dict[str, float | None]
 """Measures over all series by name, as fractions and kWh; docs/monitoring.md lists them."""
 
@@ -178,6 +184,7 @@ def _archived(evaluation: _Evaluation) -> tuple[pl.DataFrame, pl.DataFrame]:
         reference_from=oldest,
         reference_until=until,
         target=Window(end - _LONGEST - fh * HOUR, floor_hour(until) + 2 * _HORIZON),
+        columns=_SCORED,
     )
     runs = scoring.with_first_hours(runs, forecasts)
     return runs, forecasts.join(runs, on="reference_datetime", how="semi")
@@ -189,7 +196,8 @@ def _scored(evaluation: _Evaluation, runs: pl.DataFrame, forecasts: pl.DataFrame
     hours = forecasts.select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max()).row(0, named=True)
     window = Window(hours["first"], hours["last"] + HOUR)
     observed = store.read(**evaluation.group, window=window, reference_datetime=known_until)
-    came = forecasts.join(observed, on=KEY, how="semi")
+    # Forecasts of hours that are not observed yet need no naive forecast.
+    came = forecasts.filter(pl.col("datetime_utc") <= observed["datetime_utc"].max())
     of_those = runs.join(came, on="reference_datetime", how="semi")
     if of_those.is_empty():
         return scoring.scored(came, runs=runs, observed=observed, naive=pl.DataFrame(schema=naive.NAIVE))

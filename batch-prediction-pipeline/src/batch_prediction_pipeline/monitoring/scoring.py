@@ -54,53 +54,95 @@ def recent(rows: pl.DataFrame, *, days: int) -> pl.DataFrame:
     return rows.filter(pl.col("datetime_utc") > pl.col("datetime_utc").max() - pl.duration(days=days))
 
 
-def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """Return one row per group of ``scored`` rows: its key, ``n`` and its measures, null where they are not defined.
+def totals(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Return the sums and counts over ``scored`` rows from which ``figures`` follow, one row per group, sorted.
 
-    The measures are those of ``load_forecaster.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that
-    of the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
-    all series ``relative_mae`` is also WAPE over the naive forecast's. ``bias`` is sum(forecast - truth) / sum|truth|;
-    ``fallback_share`` the share of forecasts that did not come from the model.
+    Sums of these sums give those of larger groups, so that the rows are gone through once for all groups.
     """
     truth, forecast, naive = pl.col("truth"), pl.col("energy_consumption"), pl.col("naive")
     error, naive_error, size = (forecast - truth).abs(), (naive - truth).abs(), truth.abs()
     comparable, positive = naive.is_not_null(), truth > 0
-    figures = {
-        "wape": _ratio(error.sum(), size.sum()),
-        "mape": (error / truth).filter(positive).mean(),
-        "mae": error.mean(),
-        "bias": _ratio((forecast - truth).sum(), size.sum()),
-        "naive_wape": _ratio(naive_error.sum(), size.filter(comparable).sum()),
-        "naive_mape": (naive_error / truth).filter(positive).mean(),
-        "naive_mae": naive_error.mean(),
-        "relative_mae": _ratio(error.filter(comparable).sum(), naive_error.sum()),
-        "coverage_80": truth.is_between("q10", "q90").mean(),
-        "coverage_90": truth.is_between("q05", "q95").mean(),
-        "fallback_share": (pl.col("quality") != "model").mean(),
+    sums = {
+        "n": pl.len(),
+        "error": error.sum(),
+        "size": size.sum(),
+        "signed": (forecast - truth).sum(),
+        "share": (error / truth).filter(positive).sum(),
+        "positive": positive.sum(),
+        "naive_n": comparable.sum(),
+        "naive_error": naive_error.sum(),
+        "naive_size": size.filter(comparable).sum(),
+        "naive_share": (naive_error / truth).filter(positive).sum(),
+        "naive_positive": (positive & comparable).sum(),
+        "compared_error": error.filter(comparable).sum(),
+        "inside_80": truth.is_between("q10", "q90").sum(),
+        "inside_90": truth.is_between("q05", "q95").sum(),
+        "fallbacks": (pl.col("quality") != "model").sum(),
     }
-    named = [value.alias(name) for name, value in figures.items()]
-    if not by:
-        return rows.select(pl.len().cast(pl.Int64).alias("n"), *named)
-    return rows.group_by(by).agg(pl.len().cast(pl.Int64).alias("n"), *named).sort(by)
+    named = [value.cast(pl.Float64).alias(name) for name, value in sums.items()]
+    return rows.group_by(by).agg(*named).sort(by) if by else rows.select(*named)
 
 
-def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
-    return pl.when(below > 0).then(above / below)
+def _summed(parts: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Return ``totals`` of larger groups from those of smaller ones."""
+    sums = pl.exclude("area", "consumer_type", "datetime_utc", "lead", "days").sum()
+    return parts.group_by(by).agg(sums).sort(by) if by else parts.select(sums)
+
+
+def figures(sums: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys of ``totals``, ``n`` and the measures, null where they are not defined.
+
+    The measures are those of ``load_forecaster.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that
+    of the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
+    all series ``relative_mae`` is also WAPE over the naive forecast's. ``bias`` is sum(forecast - truth) / sum|truth|;
+    ``fallback_share`` is the share of forecasts that are fallbacks.
+    """
+    measured = {
+        "wape": _ratio("error", "size"),
+        "mape": _ratio("share", "positive"),
+        "mae": _ratio("error", "n"),
+        "bias": _ratio("signed", "size"),
+        "naive_wape": _ratio("naive_error", "naive_size"),
+        "naive_mape": _ratio("naive_share", "naive_positive"),
+        "naive_mae": _ratio("naive_error", "naive_n"),
+        "relative_mae": _ratio("compared_error", "naive_error"),
+        "coverage_80": _ratio("inside_80", "n"),
+        "coverage_90": _ratio("inside_90", "n"),
+        "fallback_share": _ratio("fallbacks", "n"),
+    }
+    keys = [name for name in (*KEY, "lead") if name in sums.columns]
+    count = pl.col("n").cast(pl.Int64)
+    return sums.select(*keys, count, *(value.alias(name) for name, value in measured.items()))
+
+
+def _ratio(above: str, below: str) -> pl.Expr:
+    return pl.when(pl.col(below) > 0).then(pl.col(above) / pl.col(below))
+
+
+def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Return ``figures`` of ``scored`` rows, one row per group."""
+    return figures(totals(rows, by))
 
 
 def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the measures of all rows, with ``rmae24`` and what the models had measured of themselves beside them.
+    """Return the measures of all rows, with ``rmae24`` and the figures of the models' backtests beside them.
 
-    ``rmae24`` is the mean over series of their ``relative_mae``. ``backtest_...`` are the figures that the training of
-    each forecast's model measured on its last origins, averaged over the forecasts.
+    ``rmae24`` is the mean over series of their ``relative_mae``. ``backtest_...`` are what the training of each
+    forecast's model measured on its last origins, averaged over the forecasts.
 
     Args:
         rows: ``scored`` rows, at least one.
         backtests: Metrics of the training, by model version.
     """
-    figures: dict[str, Any] = measures(rows).row(0, named=True)
-    relative = measures(rows, SERIES)["relative_mae"]
-    return {**figures, "rmae24": relative.mean(), **_backtest(rows, backtests)}
+    return _overall(totals(rows, SERIES), dict(rows["model_version"].value_counts().iter_rows()), backtests)
+
+
+def _overall(
+    by_series: pl.DataFrame, models: Mapping[int, int], backtests: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what ``overall`` does, from ``totals`` by series and the number of forecasts of each model version."""
+    found: dict[str, Any] = figures(_summed(by_series)).row(0, named=True)
+    return {**found, "rmae24": figures(by_series)["relative_mae"].mean(), **_backtest(models, backtests)}
 
 
 _OF_BACKTEST: Final = {
@@ -113,11 +155,11 @@ _OF_BACKTEST: Final = {
 }
 
 
-def _backtest(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
-    counts = dict(rows["model_version"].value_counts().iter_rows())
+def _backtest(models: Mapping[int, int], backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
+    """Return the mean of each backtest figure over the forecasts, of which ``models`` counts those of each version."""
     result: dict[str, float | None] = {}
     for name, theirs in _OF_BACKTEST.items():
-        pairs = [(n, backtests.get(version, {}).get(theirs)) for version, n in counts.items()]
+        pairs = [(n, backtests.get(version, {}).get(theirs)) for version, n in sorted(models.items())]
         known = [(n, value) for n, value in pairs if value is not None]
         total = sum(n for n, _ in known)
         result[name] = sum(n * value for n, value in known) / total if total else None
@@ -125,23 +167,37 @@ def _backtest(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) ->
 
 
 def history(rows: pl.DataFrame, *, run: Mapping[str, Any], backtests: Mapping[int, Mapping[str, Any]]) -> pl.DataFrame:
-    """Return ``forecasts.METRICS`` of ``scored`` rows: over all, by series and lead for each of ``DAYS``, and by hour.
+    """Return METRICS of ``scored`` rows: over all, by series and lead for each of ``DAYS``, and by hour.
 
     Args:
         rows: ``scored`` rows, at least one.
         run: The run's ``reference_datetime`` and ``feature_view_version``.
         backtests: Metrics of the training, by model version.
     """
+    dated = recent(rows, days=max(DAYS)).with_columns(days=_least_days())
+    smallest = totals(dated, (*SERIES, "lead", "days"))
+    models = dated.group_by("model_version", "days").len()
     parts = []
     for days in DAYS:
-        window = recent(rows, days=days)
-        total = pl.DataFrame([overall(window, backtests)], infer_schema_length=None)
+        within = smallest.filter(pl.col("days") <= days)
+        by_series, by_lead = _summed(within, SERIES), _summed(within, ["lead"])
+        counts = models.filter(pl.col("days") <= days).group_by("model_version").agg(pl.col("len").sum())
+        total = pl.DataFrame([_overall(by_series, dict(counts.iter_rows()), backtests)], infer_schema_length=None)
         parts.append(_long(total, "overall", days))
-        parts.extend(_long(measures(window, by), level, days) for level, by in (("series", SERIES), ("lead", ["lead"])))
+        parts.append(_long(figures(by_series), "series", days))
+        parts.append(_long(figures(by_lead), "lead", days))
         if days == HOUR_DAYS:
-            parts.append(_long(measures(window, ["datetime_utc"]), "hour", days))
+            hours = dated.filter(pl.col("days") <= days)
+            parts.append(_long(measures(hours, ["datetime_utc"]), "hour", days))
     constants = [pl.lit(value, dtype=METRICS[name]).alias(name) for name, value in run.items()]
     return pl.concat(parts).with_columns(*constants).select(METRICS.names())
+
+
+def _least_days() -> pl.Expr:
+    """Return the least of ``DAYS`` up to the newest hour in which a row is."""
+    hour = pl.col("datetime_utc")
+    inside = [(days, hour > hour.max() - pl.duration(days=days)) for days in sorted(DAYS)[:-1]]
+    return pl.coalesce(*(pl.when(condition).then(days) for days, condition in inside), pl.lit(max(DAYS)))
 
 
 def _long(figures: pl.DataFrame, level: str, days: int) -> pl.DataFrame:
