@@ -197,7 +197,8 @@ def _scored(evaluation: _Evaluation, runs: pl.DataFrame, forecasts: pl.DataFrame
     window = Window(hours["first"], hours["last"] + HOUR)
     observed = store.read(**evaluation.group, window=window, reference_datetime=known_until)
     # Forecasts of hours that are not observed yet need no naive forecast.
-    came = forecasts.filter(pl.col("datetime_utc") <= observed["datetime_utc"].max())
+    newest = observed["datetime_utc"].max()
+    came = forecasts.clear() if newest is None else forecasts.filter(pl.col("datetime_utc") <= newest)
     of_those = runs.join(came, on="reference_datetime", how="semi")
     if of_those.is_empty():
         return scoring.scored(came, runs=runs, observed=observed, naive=pl.DataFrame(schema=naive.NAIVE))
