@@ -298,6 +298,9 @@ class Table:
                     table.optimize.compact()
         except StorageError as error:
             _LOG.info("small files stay: %s", error)
+        except FormatError as error:
+            # What was to be written is written; whoever reads the damaged file fails.
+            _LOG.warning("small files stay: %s", error)
 
     def _snapshot(self, table: DeltaTable) -> Snapshot:
         pending = self.upgrades[_format(table) - FORMAT :]
