@@ -17,7 +17,7 @@ def scored(seed: int) -> pl.DataFrame:
     """Forecasts of four series with zeros among the values, hours without a naive forecast, and one perfect naive."""
     chance = np.random.default_rng(seed)
     keys = [("DK1", kind, START + hour * HOUR) for kind in ("a", "b", "c", "d") for hour in range(60)]
-    schema = {"area": pl.String, "consumer_type": pl.String, "datetime_utc": UTC_HOUR}
+    schema = pl.Schema({"area": pl.String(), "consumer_type": pl.String(), "datetime_utc": UTC_HOUR})
     truth = np.where(chance.random(len(keys)) < 0.1, 0.0, chance.uniform(1, 9, len(keys)))
     naive = np.where(chance.random(len(keys)) < 0.2, np.nan, truth + chance.normal(size=len(keys)))
     naive[:60] = truth[:60]

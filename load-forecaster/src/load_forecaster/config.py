@@ -10,7 +10,7 @@ from load_forecaster.errors import InvalidArgument
 
 @dataclass(frozen=True, kw_only=True)
 class ForecasterConfig:
-    """Tunables; docs/decisions/0004-forecaster.md says what each default was chosen on.
+    """Tunables; benchmarks/results/experiments-forecaster.md says what each default was chosen on.
 
     Raises:
         InvalidArgument: If a value is outside its range.

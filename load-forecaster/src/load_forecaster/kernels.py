@@ -67,7 +67,7 @@ KERNELS: Final = (
         day_type_level=0.94, day_type_reach=82, weekly=0.053, weekly_reach=22, width=0.25, noise=0.025,
     ),
 )  # fmt: skip
-"""Chosen one by one from 120 drawn at random; docs/decisions/0004-forecaster.md says on what."""
+"""Chosen one by one from 120 drawn at random; benchmarks/results/experiments-forecaster.md says on what."""
 
 
 @dataclass(frozen=True)
