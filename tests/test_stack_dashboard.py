@@ -31,7 +31,7 @@ def test_the_stacks_dashboard_shows_what_its_api_says_of_its_run(stack: Stack) -
         page.goto(f"{dashboard}/runs?view={view}")
         settled(page)
         page.get_by_test_id("stMetricValue").first.wait_for()
-        assert int(figures(page)["With forecasts"]) == runs["total"] > 0
+        assert int(figures(page)["Runs with forecasts"]) == runs["total"] > 0
         page.get_by_text(f"of {dag_runs['total']} runs of ml_pipeline").wait_for()
         [link] = page.get_by_role("link", name="Open Airflow").all()
         assert link.get_attribute("href") == f"http://127.0.0.1:{stack.airflow_port}/dags/ml_pipeline"

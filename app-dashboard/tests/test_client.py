@@ -2,47 +2,57 @@
 
 import io
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 
 import httpx
 import polars as pl
 import pytest
 
-from app_dashboard.client import FRESH_SECONDS, MOST_ANSWERS, ApiProblem, Client
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from app_dashboard.client import JSON, ApiProblem, Client
 
 
 class Server:
-    """A server with one answer and its ETag."""
+    """An API with one answer for each form, that knows its ETag."""
 
-    def __init__(self) -> None:
-        self.content, self.etag = {"value": 1}, '"a"'
+    def __init__(self, seconds: int = 60) -> None:
+        self.content, self.version, self.seconds = {"value": 1}, 1, seconds
+        self.begun = time.time() - 30
         self.asked: list[httpx.Request] = []
+        self.answered: list[int] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        headers = {"ETag": self.etag}
-        if request.headers.get("if-none-match") == self.etag:
-            return httpx.Response(304, headers=headers)
-        return httpx.Response(200, headers=headers, json=self.content)
+        etag = f'"{self.version} {request.headers["accept"]}"'
+        headers = {
+            "ETag": etag,
+            "Cache-Control": f"private, max-age={self.seconds}",
+            "Vary": "Accept",
+            # Every answer is a second later than the one before: of two in the same second, either may be the newest.
+            "Date": formatdate(self.begun + len(self.asked), usegmt=True),
+        }
+        known = request.headers.get("if-none-match") == etag
+        answer = httpx.Response(304, headers=headers) if known else self.answer(headers, request.headers["accept"])
+        self.answered.append(answer.status_code)
+        return answer
+
+    def answer(self, headers: dict[str, str], form: str) -> httpx.Response:
+        if form == JSON:
+            return httpx.Response(200, headers=headers, json=self.content)
+        buffer = io.BytesIO()
+        pl.DataFrame(self.content).write_ipc_stream(buffer)
+        return httpx.Response(200, headers=headers, content=buffer.getvalue())
 
 
-def client(
-    server: Callable[[httpx.Request], httpx.Response], clock: Clock | None = None, key: str | None = None
-) -> Client:
-    return Client("http://api", key=key, transport=httpx.MockTransport(server), monotonic=clock or Clock())
+def client(server: Callable[[httpx.Request], httpx.Response], key: str | None = None) -> Client:
+    return Client("http://api", key=key, transport=httpx.MockTransport(server))
 
 
 def test_an_answer_is_used_again_without_asking_while_it_is_fresh() -> None:
-    server, clock = Server(), Clock()
-    api = client(server, clock)
+    server = Server()
+    api = client(server)
     assert api.json("/series", limit=3) == api.json("/series", limit=3) == {"value": 1}
     assert len(server.asked) == 1
     api.json("/series", limit=4)
@@ -50,15 +60,32 @@ def test_an_answer_is_used_again_without_asking_while_it_is_fresh() -> None:
 
 
 def test_an_older_answer_is_asked_for_by_its_etag_and_kept_if_nothing_changed() -> None:
-    server, clock = Server(), Clock()
-    api = client(server, clock)
-    first = api.json("/series")
-    clock.seconds += FRESH_SECONDS
-    assert api.json("/series") is first
-    assert server.asked[1].headers["if-none-match"] == '"a"'
-    clock.seconds += FRESH_SECONDS
-    server.content, server.etag = {"value": 2}, '"b"'
-    assert api.json("/series") == {"value": 2}
+    server = Server(seconds=0)
+    api = client(server, key="secret")
+    assert [api.json("/series") for _ in range(3)] == [{"value": 1}] * 3
+    assert server.answered == [200, 304, 304]
+    server.content, server.version = {"value": 2}, 2
+    assert [api.json("/series") for _ in range(2)] == [{"value": 2}] * 2
+    assert server.answered == [200, 304, 304, 200, 304]
+
+
+def test_forms_of_one_address_are_kept_apart() -> None:
+    server = Server()
+    api = client(server)
+    for _ in range(2):
+        assert api.json("/series") == {"value": 1}
+        assert api.frame("/series").to_dict(as_series=False) == {"value": [1]}
+    assert server.answered == [200, 200]
+
+
+def test_many_sessions_share_the_answers() -> None:
+    server = Server()
+    api = client(server)
+    api.json("/series")
+    with ThreadPoolExecutor(8) as sessions:
+        found = list(sessions.map(lambda _: api.json("/series"), range(100)))
+    assert found == [{"value": 1}] * 100
+    assert len(server.asked) == 1
 
 
 def test_lists_are_repeated_none_is_left_out_and_the_key_is_sent_but_in_no_message() -> None:
@@ -101,10 +128,10 @@ def test_an_api_that_does_not_answer_is_named() -> None:
     assert caught.value.status is None
 
 
-def test_no_more_than_so_many_answers_are_kept() -> None:
-    server = Server()
-    api = client(server)
-    for offset in range(MOST_ANSWERS + 1):
-        api.json("/series", offset=offset)
-    api.json("/series", offset=0)
-    assert len(server.asked) == MOST_ANSWERS + 2
+def test_a_problem_is_asked_for_again() -> None:
+    statuses = iter([404, 503, 200])
+    api = client(lambda _: httpx.Response(next(statuses), json={"detail": "not now"}))
+    for _ in range(2):
+        with pytest.raises(ApiProblem, match="not now"):
+            api.json("/forecasts")
+    assert api.json("/forecasts") == {"detail": "not now"}

@@ -1,21 +1,20 @@
-"""The API as the pages see it: each answer is kept with its ETag, and fetched again only when it has changed."""
+"""The HTTP API as the pages read it, through an HTTP cache (RFC 9111) that all sessions share."""
 
 import json
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import httpx
 import polars as pl
+from hishel import CacheOptions, SqliteStorage
+from hishel.httpx import CacheTransport
 
 PREFIX: Final = "/api/v1"
 ARROW: Final = "application/vnd.apache.arrow.stream"
 JSON: Final = "application/json"
-FRESH_SECONDS: Final = 2.0
-MOST_ANSWERS: Final = 512
+CACHE_BYTES: Final = 64 * 2**20
+"""Most that the cache holds, in memory: the answers of all pages for a thousand series take a few megabytes."""
 
 Parameter: TypeAlias = str | int | bool | Sequence[str] | Sequence[int] | None
 
@@ -33,36 +32,26 @@ class ApiProblem(Exception):
         self.status = status
 
 
-@dataclass
-class _Kept:
-    content: Any
-    etag: str | None
-    asked_at: float
-
-
 class Client:
     """Answers of one API, shared by all sessions of a server; safe for threads.
 
-    An answer is used again without asking for ``FRESH_SECONDS``, which is what the API allows; after that the API is
-    asked whether it has changed.
+    The API's headers decide how long an answer is used again without asking (``Cache-Control``). After that, the API is
+    asked by the answer's ETag whether it has changed.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        key: str | None = None,
-        transport: httpx.BaseTransport | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, url: str, *, key: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        cached = CacheTransport(
+            transport or httpx.HTTPTransport(trust_env=False),
+            SqliteStorage(connection=memory, max_size=CACHE_BYTES),
+            # All sessions ask with the same key, so an answer to one is an answer to all.
+            CacheOptions(shared=False),
+        )
         self.url = url
         self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=30, transport=transport, trust_env=False, follow_redirects=False
+            base_url=url, headers=headers, timeout=30, transport=cached, trust_env=False, follow_redirects=False
         )
-        self._monotonic = monotonic
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._lock = threading.Lock()
 
     def json(self, path: str, **parameters: Parameter) -> dict[str, Any]:
         """Return the answer at ``path``; parameters that are None are left out.
@@ -70,15 +59,7 @@ class Client:
         Raises:
             ApiProblem: If there is no such answer.
         """
-        return self.json_at_most(FRESH_SECONDS, path, **parameters)
-
-    def json_at_most(self, seconds: float, path: str, **parameters: Parameter) -> dict[str, Any]:
-        """Return the answer at ``path``, at most so many seconds old.
-
-        Raises:
-            ApiProblem: If there is no such answer.
-        """
-        found: dict[str, Any] = self._get(path, parameters, JSON, json.loads, seconds)
+        found: dict[str, Any] = json.loads(self._get(path, parameters, JSON))
         return found
 
     def frame(self, path: str, **parameters: Parameter) -> pl.DataFrame:
@@ -87,47 +68,17 @@ class Client:
         Raises:
             ApiProblem: If there is no such table.
         """
-        found: pl.DataFrame = self._get(path, parameters, ARROW, pl.read_ipc_stream, FRESH_SECONDS)
-        return found
+        return pl.read_ipc_stream(self._get(path, parameters, ARROW))
 
-    def _get(
-        self,
-        path: str,
-        parameters: Mapping[str, Parameter],
-        form: str,
-        parse: Callable[[bytes], Any],
-        fresh_seconds: float,
-    ) -> Any:
+    def _get(self, path: str, parameters: Mapping[str, Parameter], form: str) -> bytes:
         query = {name: value for name, value in parameters.items() if value is not None}
-        request = self._http.build_request("GET", PREFIX + path, params=query, headers={"Accept": form})
-        key = (str(request.url), form)
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and self._monotonic() - kept.asked_at < fresh_seconds:
-            return kept.content
-        if kept is not None and kept.etag is not None:
-            request.headers["If-None-Match"] = kept.etag
-        asked_at = self._monotonic()
-        answer = self._send(request)
-        if kept is not None and answer.status_code == httpx.codes.NOT_MODIFIED:
-            content, etag = kept.content, kept.etag
-        else:
-            content, etag = parse(answer.content), answer.headers.get("etag")
-        with self._lock:
-            self._kept[key] = _Kept(content, etag, asked_at)
-            self._kept.move_to_end(key)
-            while len(self._kept) > MOST_ANSWERS:
-                self._kept.popitem(last=False)
-        return content
-
-    def _send(self, request: httpx.Request) -> httpx.Response:
         try:
-            answer = self._http.send(request)
+            answer = self._http.get(PREFIX + path, params=query, headers={"Accept": form})
         except httpx.HTTPError as error:
             raise ApiProblem(f"The API at {self.url} does not answer ({type(error).__name__}).") from None
-        if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
-            return answer
-        raise ApiProblem(_detail(answer), answer.status_code)
+        if not answer.is_success:
+            raise ApiProblem(_detail(answer), answer.status_code)
+        return answer.content
 
 
 def _detail(answer: httpx.Response) -> str:

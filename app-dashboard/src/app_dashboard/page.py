@@ -1,4 +1,4 @@
-"""What all pages share: the API, the user's choices, and how a page says that something is missing."""
+"""Parts of all pages: access to the API, the user's choices, and messages where something is missing."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from app_dashboard.settings import Settings
 UNAUTHORISED: Final = (401, 403)
 NOT_FOUND: Final = 404
 DATASETS_FRESH_SECONDS: Final = 30.0
+"""Every interaction with a page needs the list of datasets, which seldom changes."""
 SERVER_FAULTS: Final = 500
 
 
@@ -77,9 +78,10 @@ def _dataset() -> None:
         linked_choice("Dataset", list(names), key="view", named=lambda version: names.get(version, version))
 
 
+@st.cache_data(ttl=DATASETS_FRESH_SECONDS, show_spinner=False)
 def _views() -> list[dict[str, Any]]:
     """Return the feature views that have runs, that of the newest run first."""
-    views = _client().json_at_most(DATASETS_FRESH_SECONDS, "/feature-views", limit=1000)["items"]
+    views = json("/feature-views", limit=1000)["items"]
     newest = max((each["latest_reference_datetime"] or "" for each in views), default="")
     return sorted(views, key=lambda each: each["latest_reference_datetime"] != newest)
 
@@ -101,6 +103,14 @@ def chart(drawn: Drawing, *, alternative: str, key: str | None = None) -> None:
     st.altair_chart(drawn, width="stretch", alt=alternative, key=key)
 
 
+def tabs(drawn: Mapping[str, Callable[[], None]], *, key: str) -> None:
+    """Show tabs by title. Only the open one is drawn, so the others ask the API for nothing."""
+    for tab, draw in zip(st.tabs(list(drawn), key=key, on_change="rerun"), drawn.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
 @contextmanager
 def problems_shown() -> Iterator[None]:
     """Show, in place of the rest, what the API could not give, and what to do."""
@@ -118,19 +128,19 @@ def _show(problem: ApiProblem) -> None:
             "start the dashboard again."
         )
     elif problem.status in UNAUTHORISED:
-        st.error(f"**The API asks for a key.** {problem.message}", icon=":material/key:")
+        st.error(f"**The API requires a key.** {problem.message}", icon=":material/key:")
         st.markdown(
             "Put the key into the file `secrets/dashboard-api-key` of the root folder (`.energy`, unless "
-            "`ML_PIPELINE_ROOT_DIR` says another), and start the dashboard again."
+            "`ML_PIPELINE_ROOT_DIR` names another folder), and start the dashboard again."
         )
     elif problem.status == NOT_FOUND:
         st.info(problem.message, icon=":material/hourglass_empty:")
         st.markdown(
-            "Without any run yet: `make run` starts one, and the first forecasts are here about a minute later."
+            "If there has been no run yet, start one with `make run`: the first forecasts appear about a minute later."
         )
     elif problem.status >= SERVER_FAULTS:
-        st.error(f"**The API has a problem.** {problem.message}", icon=":material/error:")
-        st.markdown("Try again in a few seconds; if it stays, the API's log says why (`.energy/logs/api.log`).")
+        st.error(f"**The API failed.** {problem.message}", icon=":material/error:")
+        st.markdown("Try again in a few seconds. If it fails again, the API's log says why (`.energy/logs/api.log`).")
     else:
         st.warning(problem.message, icon=":material/warning:")
     st.button("Try again", icon=":material/refresh:")
@@ -145,7 +155,9 @@ def chosen_series() -> tuple[str, str] | None:
     names = {(each["area"], each["consumer_type"]): series_name(each) for each in items}
     areas = sorted({area for area, _ in names})
     if not areas:
-        st.info("The newest run has no series: see the page Data for what came.", icon=":material/hourglass_empty:")
+        st.info(
+            "The newest run has no series: the page Data shows what was ingested.", icon=":material/hourglass_empty:"
+        )
         return None
     left, right = st.columns([1, 3])
     with left:

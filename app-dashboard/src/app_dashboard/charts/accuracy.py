@@ -6,7 +6,7 @@ import polars as pl
 from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
-MODEL, NAIVE, BACKTEST = "forecast", "seasonal naive", "backtest of its models"
+MODEL, NAIVE, BACKTEST = "forecast", "seasonal naive", "backtest of the models"
 NAMES = {"wape": MODEL, "naive_wape": NAIVE, "backtest_wape": BACKTEST}
 
 
@@ -53,7 +53,12 @@ def by_lead(metrics: pl.DataFrame, display: Display, *, height: int = 260) -> Dr
 
 
 def by_series(series: pl.DataFrame, display: Display) -> Drawing:
-    """Return each series' MAE over the naive forecast's, best first: ``series``, ``relative_mae``, ``wape``, ``n``."""
+    """Return a bar per series, best first: its MAE divided by that of the naive forecast.
+
+    Args:
+        series: ``series``, ``relative_mae``, ``wape``, ``n``.
+        display: How values are shown.
+    """
     palette = display.palette
     order = series.sort("relative_mae")["series"].to_list()
     worse = alt.condition(alt.datum.relative_mae >= 1, alt.value(palette.orange), alt.value(palette.blue))
@@ -63,7 +68,9 @@ def by_series(series: pl.DataFrame, display: Display) -> Drawing:
         .encode(
             x=alt.X(
                 "relative_mae:Q",
-                axis=alt.Axis(title="MAE over the seasonal naive forecast's (below 1 is better)", orient="top"),
+                axis=alt.Axis(
+                    title="MAE divided by that of the seasonal naive forecast (below 1 is better)", orient="top"
+                ),
             ),
             y=alt.Y(
                 "series:N",
@@ -73,7 +80,7 @@ def by_series(series: pl.DataFrame, display: Display) -> Drawing:
             color=worse,
             tooltip=[
                 alt.Tooltip("series:N"),
-                alt.Tooltip("relative_mae:Q", title="over naive", format=".2f"),
+                alt.Tooltip("relative_mae:Q", title="relative MAE", format=".2f"),
                 alt.Tooltip("wape:Q", title="WAPE", format=".1%"),
                 alt.Tooltip("n:Q", title="forecast hours", format=","),
             ],
@@ -84,7 +91,7 @@ def by_series(series: pl.DataFrame, display: Display) -> Drawing:
 
 
 def calibration(metrics: pl.DataFrame, display: Display, *, height: int = 200) -> Drawing:
-    """Return the share of values inside the 80 and 90 % intervals by reference time, beside what was promised."""
+    """Return the share of values inside the 80 and 90 % intervals by reference time, beside the nominal shares."""
     names = {"coverage_80": "80 % interval", "coverage_90": "90 % interval"}
     palette = display.palette
     scale = alt.Scale(domain=list(names.values()), range=[palette.blue, palette.green])
@@ -101,7 +108,7 @@ def calibration(metrics: pl.DataFrame, display: Display, *, height: int = 200) -
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28))
         .encode(
             x=alt.X("reference_datetime:T", **axis),
-            y=_share("value", "values inside"),
+            y=_share("value", "observations inside"),
             color=colour,
             tooltip=[
                 alt.Tooltip("what:N", title="of"),

@@ -24,7 +24,7 @@ def gantt(tasks: pl.DataFrame, display: Display) -> Drawing:
     last = float(rows.select(pl.max_horizontal(pl.col("end").max(), 1.0)).item())
     # Room for what stands behind the last bar.
     along = alt.Scale(domain=[0, 1.2 * last], nice=False)
-    axis = alt.Axis(title="seconds since the run began", tickCount=5)
+    axis = alt.Axis(title="seconds since the run started", tickCount=5)
     bars = (
         alt.Chart(rows)
         .mark_bar(height=12)
@@ -36,8 +36,8 @@ def gantt(tasks: pl.DataFrame, display: Display) -> Drawing:
             tooltip=[
                 alt.Tooltip("task:N"),
                 alt.Tooltip("state:N"),
-                alt.Tooltip("begin:Q", title="began after, s", format=",.1f"),
-                alt.Tooltip("lasted:N", title="took"),
+                alt.Tooltip("begin:Q", title="started after, s", format=",.1f"),
+                alt.Tooltip("lasted:N", title="duration"),
                 alt.Tooltip("tries:Q"),
             ],
         )

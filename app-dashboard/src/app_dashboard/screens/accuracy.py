@@ -1,4 +1,4 @@
-"""How good the forecasts turned out: against the naive forecast over time, by lead hour, by series, and intervals."""
+"""Accuracy of archived forecasts: over time, by lead hour and by series, beside the naive forecast; intervals."""
 
 from typing import Final
 
@@ -17,7 +17,9 @@ BEGINNING: Final = "2000-01-01T00:00:00Z"
 
 def show() -> None:
     """Show the page."""
-    page.title("Accuracy", "Archived forecasts against what came since, beside the seasonal naive forecast (24 hours).")
+    page.title(
+        "Accuracy", "Archived forecasts compared with the observations since, and with the value 24 hours earlier."
+    )
     chosen = st.segmented_control(
         "Over the last", list(WINDOWS), default="7 days", key="over", bind="query-params", required=True
     )
@@ -26,8 +28,8 @@ def show() -> None:
         newest = _metrics(level=["overall", "series", "lead"], days=[days])
         if newest.is_empty():
             st.info(
-                "No forecast has met an observation yet: the first are scored by the run that knows their hours, "
-                "which is a day later at the earliest.",
+                "No forecast can be scored yet. A run scores the forecasts whose hours have been observed since, "
+                "which takes a day at the least.",
                 icon=":material/hourglass_empty:",
             )
             return
@@ -53,13 +55,15 @@ def _show(newest: pl.DataFrame, past: pl.DataFrame, display: Display) -> None:
         leads = newest.filter(pl.col("level") == "lead")
         page.chart(accuracy.by_lead(leads, display), alternative="Error by hours ahead")
     with right:
-        st.subheader("How well intervals hold", anchor=False)
+        st.subheader("Interval coverage", anchor=False)
         page.chart(accuracy.calibration(past, display, height=260), alternative="Share of values inside the intervals")
     st.subheader("By series", anchor=False)
     series = _by_series(newest)
     chart, table = st.tabs(["Chart", "Table"])
     with chart:
-        page.chart(accuracy.by_series(series, display), alternative="Error of each series over the naive forecast's")
+        page.chart(
+            accuracy.by_series(series, display), alternative="MAE of each series divided by that of the naive forecast"
+        )
     with table:
         _table(series)
 
@@ -68,10 +72,14 @@ def _figures(values: dict[str, float | None], overall: pl.DataFrame) -> None:
     ratio = values.get("relative_mae")
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Error (WAPE)", percent(values.get("wape"), 2), help="Sum of errors over sum of consumption")
-        st.metric("Seasonal naive", percent(values.get("naive_wape"), 2))
-        st.metric("Over naive", NOTHING if ratio is None else f"{ratio:.2f}", help="Below 1 is better than naive")
-        st.metric("In the 80 % interval", percent(values.get("coverage_80")))
-        st.metric("In the 90 % interval", percent(values.get("coverage_90")))
+        st.metric("Seasonal naive", percent(values.get("naive_wape"), 2), help="WAPE of the value 24 hours earlier")
+        st.metric(
+            "Relative MAE",
+            NOTHING if ratio is None else f"{ratio:.2f}",
+            help="MAE divided by that of the seasonal naive forecast; below 1 is better",
+        )
+        st.metric("In the 80 % interval", percent(values.get("coverage_80")), help="Share of observations inside it")
+        st.metric("In the 90 % interval", percent(values.get("coverage_90")), help="Share of observations inside it")
         st.metric("Forecast hours", f"{overall['n'].sum() // max(overall.height, 1):,}")
 
 
@@ -94,10 +102,10 @@ def _table(series: pl.DataFrame) -> None:
     }
     rows = series.sort("relative_mae", descending=True, nulls_last=True).select(
         pl.col("series").alias("Series"),
-        pl.col("relative_mae").alias("Over naive"),
+        pl.col("relative_mae").alias("Relative MAE"),
         *((pl.col(name) * 100).alias(text) for name, text in shares.items()),
         pl.col("n").alias("Hours"),
     )
     forms = dict.fromkeys(shares.values(), page.share_column())
-    forms["Over naive"] = st.column_config.NumberColumn(format="%.2f")
+    forms["Relative MAE"] = st.column_config.NumberColumn(format="%.2f")
     st.dataframe(rows, hide_index=True, column_config=forms, height=480)

@@ -1,4 +1,4 @@
-"""Alarms: what is wrong now, and what was."""
+"""Open alarms, and past ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ TIMES = ("opened_at", "tune_at", "last_at", "cleared_at", "notified_at")
 
 def show() -> None:
     """Show the page."""
-    page.title("Alarms", "Each alarm opens once, tells whoever is to be told, and closes when what it saw is over.")
+    page.title("Alarms", "An alarm opens when a check fails, is sent once, and closes when the check passes again.")
     with page.problems_shown():
         items = page.json("/alarms", limit=1000, feature_view_version=page.view())["items"]
         display = page.display()
@@ -29,19 +29,19 @@ def show() -> None:
         if past:
             _past(past, display)
         else:
-            st.caption("None yet.")
+            st.caption("No alarm has closed yet.")
 
 
 def _open(alarm: Mapping[str, Any], display: Display) -> None:
     tune = alarm["level"] == "tune"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge("tunes the model" if tune else "notifies", color="orange" if tune else "blue")
+            st.badge("asks for tuning" if tune else "notifies", color="orange" if tune else "blue")
             st.markdown(f"**{alarm['kind'].replace('_', ' ')}** · {alarm['subject']}")
         st.markdown(alarm["message"])
         since, last = (display.when(parsed(alarm[name])) for name in ("opened_at", "last_at"))
         st.caption(
-            f"Open since {since}, last seen {last} "
+            f"Open since {since}, last confirmed {last} "
             f"({display.zone_title}). Threshold {alarm['threshold']:g}, value {_value(alarm['value'])}."
         )
 
@@ -60,8 +60,8 @@ def _past(alarms: list[dict[str, Any]], display: Display) -> None:
             pl.col("from").alias(f"Opened ({display.zone_title})"),
             pl.col("until").alias("Closed"),
             pl.col("level").alias("Level"),
-            pl.col("message").alias("What was seen last"),
+            pl.col("message").alias("Last message"),
         ),
         hide_index=True,
-        column_config={"What was seen last": st.column_config.TextColumn(width="large")},
+        column_config={"Last message": st.column_config.TextColumn(width="large")},
     )

@@ -1,4 +1,4 @@
-"""What Airflow says of the pipeline, on the page Runs: its newest runs, and the tasks of one of them."""
+"""The newest runs of the DAG as Airflow has them, and the tasks of one of them; part of the page Runs."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -45,7 +45,7 @@ def show(display: Display) -> None:
 def _outlook(found: Mapping[str, Any], display: Display) -> str:
     runs = f"The newest {len(found['items'])} of {found['total']:,} runs of `ml_pipeline`"
     if found["paused"]:
-        return f"{runs}. The DAG is paused: no hour is run by itself until it is unpaused on Airflow's pages."
+        return f"{runs}. The DAG is paused: no run starts by itself until it is unpaused in Airflow."
     due = found["next_run_after"]
     return f"{runs}; the next is due {display.when(parsed(due))} ({display.zone_title})." if due else f"{runs}."
 
@@ -54,9 +54,9 @@ def _row(run: Mapping[str, Any], display: Display) -> dict[str, Any]:
     began = run["started_at"]
     return {
         "State": f"{MARKS.get(run['state'], '')} {run['state']}".strip(),
-        f"Of the hour ({display.zone_title})": _hour(run, display),
-        "Took": lasting(run["seconds"]),
-        "Began": display.when(parsed(began)) if began else NOTHING,
+        f"Hour ({display.zone_title})": _hour(run, display),
+        "Duration": lasting(run["seconds"]),
+        "Started": display.when(parsed(began)) if began else NOTHING,
         "Tries": max((task["tries"] for task in run["tasks"]), default=0),
         "Page": run["airflow_url"],
     }
@@ -79,8 +79,8 @@ def _tasks(run: Mapping[str, Any], as_of: str, display: Display) -> None:
             tasks.select(
                 pl.col("task").alias("Task"),
                 pl.col("state").alias("State"),
-                pl.col("begin").round(1).alias("Began after (s)"),
-                pl.col("lasted").alias("Took"),
+                pl.col("begin").round(1).alias("Started after (s)"),
+                pl.col("lasted").alias("Duration"),
                 pl.col("tries").alias("Tries"),
             ),
             hide_index=True,

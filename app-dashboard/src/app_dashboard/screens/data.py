@@ -16,13 +16,13 @@ HOUR = timedelta(hours=1)
 
 def show() -> None:
     """Show the page."""
-    page.title("Data", "What each run asked its source for, what came, and what was wrong with it.")
+    page.title("Data", "How fresh and complete the data are, what was revised, and which rows failed validation.")
     with page.problems_shown():
         chosen = page.dataset()
         ingests = page.json("/ingests", limit=500, **chosen)["items"]
         if not ingests:
             st.info(
-                "Nothing has been ingested yet: `make run` starts the pipeline and says how it goes.",
+                "Nothing has been ingested yet: start the pipeline with `make run`.",
                 icon=":material/hourglass_empty:",
             )
             return
@@ -36,13 +36,14 @@ def show() -> None:
         with right:
             st.subheader("Revisions", anchor=False)
             page.chart(charts.changes(rows, display), alternative="Values revised or taken back, by run")
-        validations, quarantine, revisions = st.tabs(["Validation", "Quarantine", "Revisions of a series"])
-        with validations:
-            _validations(chosen.get("dataset"), display)
-        with quarantine:
-            _quarantine(chosen, display)
-        with revisions:
-            _revisions(display)
+        page.tabs(
+            {
+                "Validation": lambda: _validations(chosen.get("dataset"), display),
+                "Quarantine": lambda: _quarantine(chosen, display),
+                "Revisions of a series": lambda: _revisions(display),
+            },
+            key="data_tab",
+        )
 
 
 def _with_completeness(ingests: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -84,7 +85,7 @@ def _validations(dataset: str | None, display: Display) -> None:
             "Run": display.when(parsed(each["reference_datetime"])) if each["reference_datetime"] else each["run"],
             "Outcome": each["outcome"],
             "Findings": ", ".join(f"{one['expectation']} {one['rows']:,}" for one in each["findings"]) or "none",
-            "Met": f"{each['evaluated_expectations'] - each['unmet_expectations']} of {each['evaluated_expectations']}",
+            "Rules passed": f"{(rules := each['evaluated_expectations']) - each['unmet_expectations']} of {rules}",
             "Page": base + each["page"],
         }
         for each in items
@@ -97,13 +98,13 @@ def _quarantine(chosen: Mapping[str, Any], display: Display) -> None:
     answer = page.json("/quarantine", limit=1000, pending=True, **chosen)
     items = answer["items"]
     if not items:
-        st.success("Nothing waits in quarantine.", icon=":material/check_circle:")
+        st.success("No row waits in quarantine.", icon=":material/check_circle:")
         return
     rows = display.rounded(frames.table(items, "known_at", "datetime_utc"), "energy_consumption")
     rows = display.with_when(display.with_when(rows, "known_at", name="run"), "datetime_utc", name="hour")
     st.caption(
         f"The newest {len(items):,} of {answer['total']:,} findings that nobody has accepted; "
-        "`python -m feature_pipeline quarantine --help` says how to accept what is right."
+        "to accept values that are right, see `python -m feature_pipeline quarantine --help`."
     )
     st.dataframe(
         rows.select(
@@ -121,9 +122,7 @@ def _quarantine(chosen: Mapping[str, Any], display: Display) -> None:
 
 
 def _revisions(display: Display) -> None:
-    if not st.toggle("Look a series up", key="revisions"):
-        st.caption("Every value that an hour ever had, of the last week that is known.")
-        return
+    st.caption("Hours of the last observed week whose value was revised: each value, and when it became known.")
     series = page.chosen_series()
     if series is None:
         return

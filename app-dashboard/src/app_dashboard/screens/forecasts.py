@@ -51,10 +51,14 @@ def _figures(forecast: Mapping[str, Any], hours: pl.DataFrame, met: pl.DataFrame
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Next 24 hours", display.energy(float(hours["energy_consumption"].sum())))
         st.metric(f"Peak, {display.local(peak['datetime_utc']):%a %H:%M}", display.energy(peak["energy_consumption"]))
-        st.metric("Error of yesterday's", percent(frames.wape(met)), help="WAPE: sum of errors over sum of consumption")
+        st.metric(
+            "Error of yesterday's forecast",
+            percent(frames.wape(met)),
+            help="WAPE: sum of errors over sum of consumption",
+        )
         st.metric("Made as of", f"{display.local(parsed(forecast['reference_datetime'])):%d %b %H:%M}")
     if qualities != ["model"]:
-        st.warning(f"Not all of it comes from the model: {', '.join(qualities)}.", icon=":material/warning:")
+        st.warning(f"Some hours are not forecast by the model: {', '.join(qualities)}.", icon=":material/warning:")
 
 
 def _table(hours: pl.DataFrame, display: Display) -> None:
@@ -92,7 +96,7 @@ def _links(forecast: Mapping[str, Any], compared: pl.DataFrame) -> None:
             "From the API",
             f"{page.settings().api_public_url}/api/v1/forecasts/{area}/{kind}",
             icon=":material/data_object:",
-            help="JSON; also CSV, Arrow and parquet by Accept",
+            help="JSON; with the header Accept also CSV, Arrow and parquet",
         )
 
 
@@ -100,19 +104,19 @@ def _yesterday(forecast: Mapping[str, Any], met: pl.DataFrame, display: Display)
     if met.is_empty():
         before = forecast.get("previous")
         st.info(
-            "The forecast made 24 hours earlier has not met its observations yet."
+            "The hours of the forecast made 24 hours earlier have not been observed yet."
             if before
-            else "No forecast was made 24 hours before this one; from the second day on, it is compared here.",
+            else "No forecast was made 24 hours before this one, so there is nothing to compare.",
             icon=":material/hourglass_empty:",
         )
         return
-    page.chart(kept_chart(met, display), alternative="Yesterday's forecast beside what came")
+    page.chart(kept_chart(met, display), alternative="Yesterday's forecast beside the observations")
     inside = met.filter(pl.col("observed").is_between("previous_q10", "previous_q90")).height
     st.caption(f"{inside} of {met.height} hours were inside the 80 % interval.")
     rows = display.with_when(display.rounded(met, "observed", "previous", "error")).select(
         pl.col("when").alias(f"Hour ({display.zone_title})"),
         pl.col("previous").alias(f"Forecast, {display.unit}"),
-        pl.col("observed").alias("Came"),
+        pl.col("observed").alias("Observed"),
         pl.col("error").alias("Error"),
     )
     numbers = {name: page.number_column(display) for name in rows.columns[1:]}

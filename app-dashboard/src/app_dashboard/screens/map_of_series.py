@@ -21,7 +21,7 @@ FORMS: Final = ("Small multiples", "Heat map")
 
 def show() -> None:
     """Show the page."""
-    page.title("Map of series", "Every series: the last 24 hours that are known, and the next 24 as forecast.")
+    page.title("Map of series", "Each series: the last 24 observed hours, and the forecast of the next 24.")
     with page.problems_shown():
         hours = page.frame("/forecasts", limit=1000, history_hours=24, feature_view_version=page.view())
         rows = _rows()
@@ -35,9 +35,9 @@ def show() -> None:
         worse = ordered.filter(pl.col("relative_mae") >= 1).height
         st.caption(
             f"{ordered.height} series. The percentage is the error (WAPE) of the last {DAYS} days; ▲ marks the "
-            f"{worse} whose error was not below the seasonal naive forecast's. A card leads to its forecast."
+            f"{worse} series with an error not below the seasonal naive forecast's. A card opens its forecast."
             if form == FORMS[0]
-            else f"{ordered.height} series; forecasts begin at the dashed line."
+            else f"{ordered.height} series; what is right of the dashed line is forecast."
         )
         if form == FORMS[0]:
             st.html(cards(ordered, hours, page.display()))

@@ -16,7 +16,7 @@ USUAL = "usual course"
 
 def show() -> None:
     """Show the page."""
-    page.title("Models", "Which model forecasts, how good it was when it was trained, and what changed.")
+    page.title("Models", "The model that makes the newest forecasts, its backtest, and how versions differ.")
     with page.problems_shown():
         models = page.json("/models", limit=200)["items"]
         if not models:
@@ -26,25 +26,34 @@ def show() -> None:
             )
             return
         display = page.display()
-        _newest(models[0], display)
-        versions, decisions, changed, explained = st.tabs(
-            ["Versions", "Champion", "What changed", "What drives a forecast"]
+        _forecasting(models, display)
+        page.tabs(
+            {
+                "Versions": lambda: _versions(models, display),
+                "Champion": lambda: _decisions(display),
+                "Compare versions": lambda: _changed(models, display),
+                "What drives a forecast": lambda: _explained(display),
+            },
+            key="models_tab",
         )
-        with versions:
-            _versions(models, display)
-        with decisions:
-            _decisions(display)
-        with changed:
-            _changed(models, display)
-        with explained:
-            _explained(display)
 
 
-def _newest(model: Mapping[str, Any], display: Display) -> None:
+def _forecasting(models: Sequence[Mapping[str, Any]], display: Display) -> None:
+    """Show the model of the newest run; before there are runs, the newest model.
+
+    The highest version may be a backfill's: it was trained last, for an hour long past.
+    """
+    runs = page.json("/runs", limit=1, feature_view_version=page.view())["items"]
+    number = runs[0]["model_version"] if runs else models[0]["version"]
+    known = [each for each in models if each["version"] == number]
+    _figures(known[0] if known else page.json(f"/models/{number}"), display)
+
+
+def _figures(model: Mapping[str, Any], display: Display) -> None:
     metrics = model["metrics"]
     made = model["reference_datetime"]
     with st.container(horizontal=True, gap="medium", key="figures"):
-        st.metric("Newest model", f"version {model['version']}")
+        st.metric("Model in use", f"version {model['version']}")
         st.metric("Data known as of", f"{display.local(parsed(made)):%d %b %H:%M}" if made else NOTHING)
         st.metric("Configuration", model["configuration_source"] or NOTHING)
         st.metric("Backtest error (WAPE)", percent(metrics.get("wape"), 2))
@@ -72,7 +81,7 @@ def _versions(models: Sequence[Mapping[str, Any]], display: Display) -> None:
 
 
 _SHARES = {"WAPE": "wape", "Naive WAPE": "naive_wape", "In 80 %": "coverage_80", "In 90 %": "coverage_90"}
-_RATIO = "MAE over naive"
+_RATIO = "Relative MAE (24 h)"
 
 
 def _percentage(share: float | None) -> float | None:
@@ -82,8 +91,8 @@ def _percentage(share: float | None) -> float | None:
 def _decisions(display: Display) -> None:
     """Show who was promoted, kept or rolled back, and why."""
     st.caption(
-        "A champion is a configuration, trained anew by every run. A challenger that a search found takes its place "
-        "only where a test on hours that it has not seen says that it is not worse."
+        "The champion is a configuration; every run trains a new model with it. A configuration that a search found "
+        "replaces it only if it forecasts no worse in a test on hours that the search did not use."
     )
     with page.problems_shown():
         items = page.json("/promotions", limit=200, feature_view_version=page.view())["items"]
@@ -118,7 +127,7 @@ def _changed(models: Sequence[Mapping[str, Any]], display: Display) -> None:
     facts = [_facts(card, display) for card in cards]
     names = [name for name in dict.fromkeys([*facts[0], *facts[1]]) if facts[0].get(name) != facts[1].get(name)]
     if not names:
-        st.success("Nothing differs.", icon=":material/check_circle:")
+        st.success("The two versions do not differ.", icon=":material/check_circle:")
     else:
         rows = [
             {"What": name, f"version {chosen}": facts[0].get(name), f"version {other} ": facts[1].get(name)}
@@ -156,9 +165,9 @@ def _explained(display: Display) -> None:
     if members.is_empty() and features.is_empty():
         st.info("This run kept no explanation of its forecasts.", icon=":material/hourglass_empty:")
         return
-    # Beside the usual course, what bends it would not be seen.
+    # The usual course is so much larger than the effects of inputs that these could not be seen beside it.
     around = features.filter(pl.col("name") != USUAL) if features.height else features
-    for parts, heading in ((members, "By member of the blend"), (around, "Inputs that bend the usual course")):
+    for parts, heading in ((members, "By member of the blend"), (around, "By input, beside the usual course")):
         if parts.height:
             st.subheader(heading, anchor=False)
             page.chart(contributions(parts, display), alternative=f"{heading}, hour by hour")

@@ -115,7 +115,7 @@ def _observations(found: Mapping[str, Any], display: Display) -> tuple[str, list
 def _ingests(found: Mapping[str, Any], display: Display) -> tuple[str, list[str]]:
     ingests = found["ingests"]
     newest = ingests["of_run"] or {}
-    return f"{ingests['count']} brought these values", [
+    return f"{ingests['count']} ingests brought these values", [
         f"the run's own, as of {display.when(parsed(newest['known_at']))}: {newest['new']:,} new, "
         f"{newest['revised']:,} revised"
         if newest

@@ -15,7 +15,7 @@ DONE, STOPPED, UNDONE = "forecasts archived", "stopped by validation", "ingested
 
 def show() -> None:
     """Show the page."""
-    page.title("Runs", "One run an hour: ingested, validated, trained, forecast.")
+    page.title("Runs", "One run an hour: ingest, validation, training, forecast.")
     with page.problems_shown():
         chosen, display = page.dataset(), page.display()
         runs = page.json("/runs", limit=NEWEST, feature_view_version=page.view())
@@ -25,7 +25,7 @@ def show() -> None:
         if rows:
             _figures(rows, runs["total"], display)
         else:
-            st.info("No run yet: `make run` starts the first.", icon=":material/hourglass_empty:")
+            st.info("No run yet: start the first with `make run`.", icon=":material/hourglass_empty:")
         dag_runs.show(display)
         if rows:
             st.subheader("Hour by hour", anchor=False)
@@ -59,16 +59,16 @@ def _figures(rows: Sequence[Mapping[str, Any]], total: int, display: Display) ->
     archived = [row for row in rows if state(row) == DONE]
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Newest run", f"{display.local(parsed(rows[0]['reference'])):%d %b %H:%M}", help=state(rows[0]))
-        st.metric("With forecasts", f"{total:,}")
-        st.metric("Stopped", f"{sum(state(row) == STOPPED for row in rows):,}")
+        st.metric("Runs with forecasts", f"{total:,}")
+        st.metric("Stopped by validation", f"{sum(state(row) == STOPPED for row in rows):,}")
         if archived:
-            st.metric("Forecasts of the newest", f"{archived[0]['run']['forecasts']:,}")
+            st.metric("Forecasts of the newest run", f"{archived[0]['run']['forecasts']:,}")
     gaps = frames.missing_hours(frames.table(rows, "reference")["reference"].sort())
     recent = gaps[-24:]
     if recent:
         st.caption(
-            f"{len(gaps):,} hours between the first and the last run have none, the newest of them "
-            f"{display.when(recent[-1])} ({display.zone_title}): a backfill of `ml_pipeline` makes them."
+            f"{len(gaps):,} hours between the first and the last run have no run, the latest of them "
+            f"{display.when(recent[-1])} ({display.zone_title}). A backfill of `ml_pipeline` runs them."
         )
     if page.settings().airflow_url:
         st.link_button("Open Airflow", f"{page.settings().airflow_url}/dags/ml_pipeline", icon=":material/open_in_new:")
