@@ -318,4 +318,4 @@ def test_without_api_and_without_forecasts_a_page_says_what_to_do(
                 go_to(page, title)
                 expect(page.get_by_test_id("stException")).to_have_count(0)
             go_to(page, "Runs")
-            expect(main).to_contain_text("this API does not know where Airflow is: set ML_PIPELINE_AIRFLOW_URL.")
+            expect(main).to_contain_text("this API does not know the address of Airflow: set ML_PIPELINE_AIRFLOW_URL.")

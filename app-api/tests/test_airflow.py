@@ -101,8 +101,8 @@ def test_airflow_is_asked_no_more_often_than_allowed_also_while_it_fails(
 @pytest.mark.parametrize(
     ("how", "status", "said"),
     [
-        ("unset", 404, "where Airflow is: set ML_PIPELINE_AIRFLOW_URL"),
-        ("no password", 404, "ML_PIPELINE_AIRFLOW_PASSWORD_FILE names no file"),
+        ("unset", 404, "the address of Airflow: set ML_PIPELINE_AIRFLOW_URL"),
+        ("no password", 404, "ML_PIPELINE_AIRFLOW_PASSWORD_FILE must name a file"),
         ("wrong password", 503, "Airflow refuses (401) now"),
         ("failing", 503, "Airflow refuses (500) now"),
         ("gone", 503, "Airflow does not answer as it should (ConnectError) now"),

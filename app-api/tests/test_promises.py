@@ -207,8 +207,8 @@ def test_a_store_that_cannot_be_read_is_not_ready_and_what_was_read_is_still_ser
     [
         ("/runs?limit=0", "limit", "Input should be greater than or equal to 1"),
         ("/runs?limit=9999", "limit", "Input should be less than or equal to 1000"),
-        ("/observations/DK1/111?start=yesterday", "start", "a time is to be given in ISO 8601"),
-        ("/observations/DK1/111?start=2024-02-30T00:00Z", "start", "2024-02-30T00:00Z is no time"),
+        ("/observations/DK1/111?start=yesterday", "start", "a time must be ISO 8601"),
+        ("/observations/DK1/111?start=2024-02-30T00:00Z", "start", "2024-02-30T00:00Z is not a time"),
         ("/observations/DK1/111?strat=1", "strat", "there is no such parameter"),
         ("/models/none", "version", "Input should be a valid integer"),
     ],

@@ -212,7 +212,7 @@ def test_a_request_that_fails_in_any_way_is_answered_with_a_problem(
     answer = running.client.get(f"{ONE}/explanation")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.json()["detail"] == "this is a fault of the server; its log has the details"
+    assert answer.json()["detail"] == "the server failed; its log has the details"
     [line] = [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
     assert line.startswith(f"{ONE}/explanation failed: {type(error).__name__}")
     assert "\n" not in line

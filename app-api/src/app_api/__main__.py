@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=settings.api_port, help="default: %(default)s")
     options = parser.parse_args(arguments)
     get_logger("app_api")
-    # As of requests that come in, no line of each that goes out to Airflow.
+    # It would log a line for each request to Airflow.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app = create_app(settings, clock=lambda: datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What Airflow says of the pipeline's runs, asked by its REST API as a user who may only look."""
+"""Runs of the pipeline's DAG, read from Airflow's REST API as a user with the role viewer."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ from forecast_core.contracts.settings import Settings
 DAG: Final = "ml_pipeline"
 MOST_RUNS: Final = 48
 FRESH_SECONDS: Final = 5.0
-"""Airflow is asked no more often than this, however often we are."""
+"""Airflow is asked at most once in this time, however many requests come in."""
 _TIMEOUT: Final = httpx.Timeout(3)
 _PAGE: Final = 100
-"""What Airflow gives at once, at most."""
+"""Most task instances that Airflow returns in one answer."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -70,13 +70,13 @@ class Airflow:
         """Return the address of Airflow's API, and the password for it."""
         url = self._settings.airflow_api_url or self._settings.airflow_url
         if url is None:
-            raise _unset("where Airflow is: set ML_PIPELINE_AIRFLOW_URL")
+            raise _unset("the address of Airflow: set ML_PIPELINE_AIRFLOW_URL")
         path = self._settings.airflow_password_file or self._settings.root / "secrets" / "airflow-viewer-password"
         try:
             return url.rstrip("/"), Path(path).read_text(encoding="utf-8").strip()
         except OSError:
             raise _unset(
-                "Airflow's password: ML_PIPELINE_AIRFLOW_PASSWORD_FILE names no file that can be read"
+                "Airflow's password: ML_PIPELINE_AIRFLOW_PASSWORD_FILE must name a file that it can read"
             ) from None
 
     async def _read(self, client: httpx.AsyncClient) -> DagRuns:

@@ -16,7 +16,7 @@ CACHING: Final = {"Cache-Control": "private, max-age=2", "Vary": "Accept"}
 
 
 def served_by(request: Request) -> Served:
-    """Return what the server that got this request serves."""
+    """Return the data that the server of a request serves."""
     served: Served = request.app.state.served
     return served
 
@@ -46,7 +46,7 @@ def json_answer(request: Request, tables: tuple[str, ...], make: Callable[[], Co
 
 
 def hashed_answer(request: Request, make: Callable[[], Content]) -> Response:
-    """Answer, as JSON, with what is in no Delta table: its ETag is a hash of the content."""
+    """Answer with JSON that is read from elsewhere than Delta tables; its ETag is a hash of the content."""
     form = media.chosen(request, (media.JSON,))
     body = _bytes(make())
     return conditional(request, digest(body), form, lambda: body)

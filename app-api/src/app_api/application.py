@@ -1,4 +1,4 @@
-"""The application: routes, problems, metrics and pages, over the stores that the settings name."""
+"""The FastAPI application: routes, problems, metrics and pages over the stores that the settings name."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -52,11 +52,11 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
 
     app = FastAPI(
         title="Energy forecasts",
-        summary="Hourly electricity consumption: forecasts, observations, and where they come from.",
+        summary="Hourly electricity consumption: forecasts, observations and their provenance.",
         version=version("app-api"),
         lifespan=lifespan,
         openapi_url=f"{PREFIX}/openapi.json",
-        # Their pages load scripts from hosts of others.
+        # These pages would load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
     )

@@ -1,4 +1,4 @@
-"""API keys: whoever has one of them may read; kept as SHA-256, compared in constant time."""
+"""API keys, kept as SHA-256 and compared in constant time; each gives read access."""
 
 import hashlib
 import hmac
@@ -38,13 +38,13 @@ def _read(path: Path) -> tuple[bytes, ...]:
     except OSError as error:
         raise InvalidArgument(f"{expected}; it cannot be read: {error.strerror}", path=str(path)) from error
     if not lines or not all(_DIGEST.fullmatch(line) for line in lines):
-        found = "there is none" if not lines else "a line is something else (a key itself is not to be kept)"
+        found = "the file is empty" if not lines else "a line is something else (a key itself must not be stored)"
         raise InvalidArgument(f"{expected}; {found}", path=str(path))
     return tuple(bytes.fromhex(line) for line in lines)
 
 
 class RequireKey:
-    """Lets requests pass that have a key, and those for the open paths."""
+    """Middleware that refuses requests without a valid key, except for the open paths."""
 
     def __init__(self, app: ASGIApp, *, accepted: Sequence[bytes], open_paths: frozenset[str]) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class RequireKey:
             await self._app(scope, receive, send)
             return
         headers = {"WWW-Authenticate": "Bearer"}
-        detail = f"this API asks for a key: {_HOW}"
+        detail = f"this API requires a key: {_HOW}"
         refusal = problems.answer(Request(scope), HTTPStatus.UNAUTHORIZED, detail, headers=headers)
         await refusal(scope, receive, send)
 
@@ -65,12 +65,12 @@ class RequireKey:
         given = dict(scope["headers"]).get(b"authorization", b"")
         scheme, _, key = given.partition(b" ")
         digest = hashlib.sha256(key.strip()).digest()
-        # All are compared, so that the time says nothing about which one is near.
+        # All are compared: otherwise the time would reveal which key was matched.
         found = [hmac.compare_digest(digest, each) for each in self._accepted]
         return scheme.lower() == b"bearer" and any(found)
 
 
 def described(schema: dict[str, Any]) -> None:
-    """Add to an OpenAPI schema that a key is asked for."""
+    """Add to an OpenAPI schema that a key is required."""
     schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     schema["security"] = [{"key": []}]

@@ -1,4 +1,4 @@
-"""Forms in which an answer can be had, chosen by Accept (RFC 9110), and tables written in them."""
+"""Media types of answers, negotiated by Accept (RFC 9110), and tables written in them."""
 
 import io
 from typing import Any, Final
@@ -18,7 +18,7 @@ _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def chosen(request: Request, offered: tuple[str, ...]) -> str:
-    """Return the form that a request prefers; the first one offered where it does not care.
+    """Return the media type that a request prefers; the first one offered if it has no preference.
 
     Raises:
         Refused: 406 if it accepts none of them.
@@ -29,7 +29,7 @@ def chosen(request: Request, offered: tuple[str, ...]) -> str:
     ranges = [_range(part) for part in accept.split(",") if part.strip()]
     best = max(offered, key=lambda media: _quality(media, ranges)) if ranges else offered[0]
     if ranges and _quality(best, ranges) == 0:
-        raise Refused(406, f"this is to be had as {', '.join(offered)}, not as {accept}", allowed=offered)
+        raise Refused(406, f"this is available as {', '.join(offered)}, not as {accept}", allowed=offered)
     return best
 
 
@@ -43,7 +43,7 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
-    """Return how much a form is wanted: the most specific range that names it decides."""
+    """Return the weight of a media type; the most specific range that matches it decides."""
     for name in (media, f"{media.split('/')[0]}/*", "*/*"):
         weights = [weight for each, weight in ranges if each == name]
         if weights:

@@ -1,4 +1,4 @@
-"""Parts of lists, and the way to the next part: in the body, and as a Link header for every form (RFC 8288)."""
+"""Pages of lists; the address of the next page is in a JSON body and in the header Link (RFC 8288)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PageFacts:
-    """Where in a list a page stands."""
+    """The position of a page in a list."""
 
     total: int
     limit: int
@@ -47,6 +47,6 @@ def paged(
     items: Sequence[T],
     shown: Callable[[Sequence[T]], Sequence[Any]] = lambda page: page,
 ) -> bytes:
-    """Return the page of a list that a request asks for, as JSON; ``shown`` makes what is shown of its items."""
+    """Return the page of a list that a request asks for, as JSON; ``shown`` turns its items into JSON values."""
     page = items[query.offset : query.offset + query.limit]
     return page_facts(request, query, len(items)).body(shown(page))

@@ -1,4 +1,4 @@
-"""What may be asked for: each parameter once, with its bounds; what no route knows is refused."""
+"""Query and path parameters with their bounds. An unknown parameter is refused."""
 
 import re
 from datetime import datetime
@@ -15,12 +15,12 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[
 
 def _moment(text: object) -> datetime:
     if not isinstance(text, str) or not _TIME.fullmatch(text):
-        raise ValueError("a time is to be given in ISO 8601, as 2024-03-31T05:00:00Z; + in a query is written %2B")
+        raise ValueError("a time must be ISO 8601, such as 2024-03-31T05:00:00Z; write + as %2B in a query")
     try:
         # A leap second counts as the second before it.
         return as_utc(datetime.fromisoformat(re.sub(r"(:\d\d):60", r"\1:59", text.upper())))
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text} is no time: {error}") from error
+        raise ValueError(f"{text} is not a time: {error}") from error
 
 
 _SCHEMA: Final = {"type": "string", "format": "date-time", "examples": ["2024-03-31T05:00:00Z"]}
@@ -29,7 +29,7 @@ Time = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_SCHEMA)]
 
 
 Hour = Annotated[datetime, BeforeValidator(lambda text: floor_hour(_moment(text))), WithJsonSchema(_SCHEMA)]
-"""A time, taken down to its full hour."""
+"""A time, rounded down to the full hour."""
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 AreaName = Annotated[Name, Path(examples=["DK1"])]
@@ -42,26 +42,26 @@ Version = Annotated[int, Field(ge=1, le=2**31 - 1, examples=[1])]
 
 
 class Query(BaseModel):
-    """The parameters of one route; another name is refused."""
+    """The query parameters of one route; a parameter of another name is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ViewQuery(Query):
-    """Which data are meant."""
+    """The dataset to read, by its feature view."""
 
     feature_view_version: Version | None = Field(None, description="Default: the view of the newest run.")
 
 
 class PageQuery(Query):
-    """Which part of a list is wanted."""
+    """The part of a list to return."""
 
-    limit: int = Field(100, ge=1, le=MOST_ITEMS, description="How many at most.")
-    offset: int = Field(0, ge=0, le=10**9, description="How many to pass over.")
+    limit: int = Field(100, ge=1, le=MOST_ITEMS, description="Most items to return.")
+    offset: int = Field(0, ge=0, le=10**9, description="Items to skip.")
 
 
 class SeriesQuery(ViewQuery):
-    """Which series are meant."""
+    """The series to return."""
 
     area: list[Name] | None = Field(None, max_length=100, description="Only these areas.", examples=[["DK1"]])
     consumer_type: list[Name] | None = Field(

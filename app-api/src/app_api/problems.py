@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 has them: what was expected, what came, and what is allowed; nothing of the server's inside."""
+"""Errors as problem+json (RFC 9457). Details of the server go to its log and not to the client."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +18,12 @@ from forecast_core.contracts.errors import ForecastingError, InputError, Invalid
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
 _MOST_ALLOWED: Final = 50
-"""A problem names no more of what there is: a run may have ten thousand series."""
+"""Most names that a problem lists: a run may have ten thousand series."""
 _LOG = logging.getLogger(__name__)
 
 
 class Refused(HTTPException):
-    """A request that cannot be answered, with what could have been asked for."""
+    """A request that cannot be answered, with values that could be."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class Refused(HTTPException):
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of the problems that a route answers with."""
+    """Return the OpenAPI description of a route's problems."""
     return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
 def install(app: FastAPI, *more: Callable[[dict[str, Any]], None]) -> None:
-    """Have every error of an application answered as a problem, and described so; ``more`` describes more."""
+    """Answer errors as problems, and describe them so in the OpenAPI schema, which ``more`` changes further."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ForecastingError, _of_the_system)
@@ -84,10 +84,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     detail, allowed = error.detail, getattr(error, "allowed", None)
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.NOT_FOUND and allowed is None:
-        detail = f"there is nothing at {request.url.path}; {request.app.openapi_url} lists what there is"
+        detail = f"there is nothing at {request.url.path}; {request.app.openapi_url} lists all addresses"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = sorted(headers.get("Allow", headers.get("allow", "GET")).split(", "))
-        detail = f"{request.method} is not possible here, only {', '.join(allowed)}"
+        detail = f"{request.method} is not allowed here, only {', '.join(allowed)}"
     return answer(request, error.status_code, detail, allowed=allowed, headers=headers)
 
 
@@ -130,7 +130,7 @@ async def _of_the_system(request: Request, error: Exception) -> Response:
         headers = {"Retry-After": str(RETRY_SECONDS)}
         detail = "the data cannot be read now; the server's log says why; try again in a moment"
         return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
-    detail = "the stored data are of a version that this server does not know; its log says which"
+    detail = "the stored data have a format that this server does not know; its log says which"
     return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
@@ -160,5 +160,5 @@ class AnswerFaults:
             # The traceback of a panic shows none of our frames that its message does not.
             trace = error if isinstance(error, Exception) else None
             _LOG.error("%s failed: %s", scope["path"], in_one_line(error), exc_info=trace)
-            detail = "this is a fault of the server; its log has the details"
+            detail = "the server failed; its log has the details"
             await answer(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send)

@@ -1,10 +1,10 @@
-"""One run's forecasts, held compactly so that those of any series are answered at once."""
+"""The forecasts of one run as arrays in memory, indexed by series."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,21 @@ from forecast_core.contracts.schema import FORECASTS, KEY, QUANTILES, SERIES, UT
 
 Name = tuple[str, str]
 VALUES: Final = ("energy_consumption", *QUANTILES)
-VERSIONS: Final = ("feature_view_version", "training_dataset_version", "model_version")
 _HOUR_US: Final = 3_600_000_000
+
+
+class RunFacts(TypedDict):
+    """Reference time and versions of a run, as every answer about its forecasts has them."""
+
+    reference_datetime: datetime
+    feature_view_version: int
+    training_dataset_version: int
+    model_version: int
 
 
 @dataclass(frozen=True, eq=False)
 class RunIndex:
-    """All forecasts of one run, and where those of each series are; immutable: a reader sees one run or another.
+    """All forecasts of one run, and the rows of each series; immutable, so that a reader sees one run or another.
 
     Attributes:
         facts: The run's reference time and versions, as every answer has them.
@@ -35,7 +43,7 @@ class RunIndex:
         quality: For each row, which of ``qualities`` it has.
     """
 
-    facts: dict[str, Any]
+    facts: RunFacts
     tag: str
     places: dict[Name, tuple[int, int]]
     first_hour: datetime
@@ -48,8 +56,7 @@ class RunIndex:
     @property
     def reference(self) -> datetime:
         """When the run was made."""
-        reference: datetime = self.facts["reference_datetime"]
-        return reference
+        return self.facts["reference_datetime"]
 
     def body(self, series: Name) -> dict[str, Any]:
         """Return one series' forecast as ``models.SeriesForecast`` has it; times are datetimes or text."""
@@ -90,7 +97,7 @@ class RunIndex:
         return frame.with_columns(literals).select(FORECASTS.names())
 
     def by_quality(self) -> dict[str, int]:
-        """Return how many forecasts are of each quality."""
+        """Return the number of forecasts by quality."""
         return dict(zip(self.qualities, np.bincount(self.quality, minlength=len(self.qualities)).tolist(), strict=True))
 
 
@@ -116,7 +123,12 @@ def indexed(frame: pl.DataFrame, *, reference: datetime) -> RunIndex:
     for column, name in enumerate(VALUES):
         values[:, column] = frame[name].to_numpy()
     all_hours = pl.Series(range(int(numbers.max()) + 1), dtype=pl.Int64) * _HOUR_US + first
-    facts = {"reference_datetime": reference, **{name: frame[name][0] for name in VERSIONS}}
+    facts: RunFacts = {
+        "reference_datetime": reference,
+        "feature_view_version": frame["feature_view_version"][0],
+        "training_dataset_version": frame["training_dataset_version"][0],
+        "model_version": frame["model_version"][0],
+    }
     return RunIndex(
         facts=facts,
         tag=_tag(facts, [named, starts.to_list(), first, qualities.to_list()], [values, numbers, codes.to_numpy()]),
@@ -130,7 +142,7 @@ def indexed(frame: pl.DataFrame, *, reference: datetime) -> RunIndex:
     )
 
 
-def _tag(facts: Mapping[str, Any], parts: Sequence[Any], arrays: Sequence[npt.NDArray[Any]]) -> str:
+def _tag(facts: RunFacts, parts: Sequence[Any], arrays: Sequence[npt.NDArray[Any]]) -> str:
     """Return what names a run and the content of its forecasts.
 
     The hash in the run's row of the archive would not do: the row is written before the forecasts, so a reader may

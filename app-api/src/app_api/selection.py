@@ -1,4 +1,4 @@
-"""Which series of a run a request for many means."""
+"""The series of a run that a request for many series selects."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the server holds between requests: the tables' versions and the newest run of each feature view.
+"""Data that the server holds between requests: versions of the tables and the newest run of each feature view.
 
 A look at the tables makes a new, immutable ``Current``, which takes the place of the one before in one step: a request
 sees all of one or all of the other. A run is one commit of the forecast archive, so none is ever seen by half.
@@ -23,7 +23,7 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, FeatureView
 
 STALE_LOOKS: Final = 30
-"""After this many intervals between looks without a complete one, a minute by default, what is served is stale.
+"""The data are stale if no look has been complete for this many intervals, a minute by default.
 
 A look at 100,000 series takes 1.2 s, and an object store that answers slowly a few times more: this is well beyond.
 """
@@ -66,7 +66,7 @@ class Served:
 
     @property
     def is_stale(self) -> bool:
-        """Whether that was too long ago."""
+        """Whether that is too long ago."""
         return self.age > STALE_LOOKS * timedelta(seconds=self.settings.api_refresh_seconds)
 
     def look(self) -> None:

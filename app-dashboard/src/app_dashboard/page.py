@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 import streamlit as st
@@ -86,10 +86,19 @@ def _views() -> list[dict[str, Any]]:
     return sorted(views, key=lambda each: each["latest_reference_datetime"] != newest)
 
 
-def dataset() -> dict[str, Any]:
-    """Return ``dataset`` and ``feature_group_version`` of the chosen dataset; nothing before there are forecasts."""
+class Dataset(TypedDict, total=False):
+    """What names a dataset in the API's parameters; empty before there are forecasts."""
+
+    dataset: str
+    feature_group_version: int
+
+
+def dataset() -> Dataset:
+    """Return the chosen dataset."""
     chosen = [each for each in _views() if view() in (None, each["version"])]
-    return {name: chosen[0][name] for name in ("dataset", "feature_group_version")} if chosen else {}
+    if not chosen:
+        return {}
+    return {"dataset": chosen[0]["dataset"], "feature_group_version": chosen[0]["feature_group_version"]}
 
 
 def title(text: str, about: str) -> None:

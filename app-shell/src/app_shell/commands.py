@@ -155,10 +155,11 @@ def lineage(
 @app.command()
 def status(context: typer.Context, _json: AsJson = False) -> None:
     """Show how the system is: data and their age, last run, model, quarantine, open alarms, the stack's processes."""
-    from app_shell import status as states
+    from app_shell.status import state
+    from app_shell.status_drawing import drawn
 
     shell = shell_of(context)
-    shell.show(states.state(read_settings(), shell.now), states.drawn)
+    shell.show(state(read_settings(), shell.now), drawn)
 
 
 @app.command()

@@ -1,7 +1,7 @@
-"""The registry as a person wants to see it: versions and their skill, the champion, and how it came to be."""
+"""Model versions with their backtests, the champion, and the decisions about it."""
 
 import json
-from typing import Any
+from typing import TypedDict
 
 from rich import box
 from rich.console import Group
@@ -12,10 +12,36 @@ from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import ModelVersion
 from training_pipeline import promotion
+from training_pipeline.promotion import Decision
 
 
-def overview(settings: Settings, *, last: int) -> dict[str, Any]:
-    """Return the newest versions, newest first, the champion (None: the shipped default) and all decisions; plain JSON.
+class Version(TypedDict):
+    """A model version with its backtest."""
+
+    version: int
+    reference_datetime: str | None
+    feature_view_version: int
+    training_dataset_version: int
+    configuration: str | None
+    wape: float | None
+    naive_wape: float | None
+    rmae24: float | None
+
+
+class Overview(TypedDict):
+    """The registry as plain JSON: how many versions there are and the newest of them, newest first; the champion.
+
+    ``champion`` is the decision that made it, None for the shipped default; ``decisions`` are all, oldest first.
+    """
+
+    count: int
+    versions: list[Version]
+    champion: Decision | None
+    decisions: list[Decision]
+
+
+def overview(settings: Settings, *, last: int) -> Overview:
+    """Return the ``last`` newest versions, the champion of the newest model's view, and the decisions about it.
 
     Raises:
         TrackingError: If the tracking database cannot be read now.
@@ -29,7 +55,7 @@ def overview(settings: Settings, *, last: int) -> dict[str, Any]:
     return {"count": len(versions), "versions": shown, "champion": champion, "decisions": decisions}
 
 
-def _version(model: ModelVersion) -> dict[str, Any]:
+def _version(model: ModelVersion) -> Version:
     metrics = json.loads(model.tags.get("metrics", "{}"))
     return {
         "version": model.version,
@@ -37,11 +63,13 @@ def _version(model: ModelVersion) -> dict[str, Any]:
         "feature_view_version": int(model.tags["feature_view_version"]),
         "training_dataset_version": int(model.tags["training_dataset_version"]),
         "configuration": model.tags.get("config_source"),
-        **{name: metrics.get(name) for name in ("wape", "naive_wape", "rmae24")},
+        "wape": metrics.get("wape"),
+        "naive_wape": metrics.get("naive_wape"),
+        "rmae24": metrics.get("rmae24"),
     }
 
 
-def drawn(facts: dict[str, Any]) -> Group:
+def drawn(facts: Overview) -> Group:
     """Return a page of what ``overview`` returned."""
     if not facts["versions"]:
         return Group(Text("no model yet: `energy run` trains one", "yellow"))
@@ -51,7 +79,7 @@ def drawn(facts: dict[str, Any]) -> Group:
     for heading in ("WAPE", "naive", "rMAE24"):
         table.add_column(heading, justify="right")
     for each in facts["versions"]:
-        skill = [each[name] for name in ("wape", "naive_wape", "rmae24")]
+        skill = [each["wape"], each["naive_wape"], each["rmae24"]]
         texts = ["" if value is None else f"{value:.4f}" for value in skill]
         dataset = f"{each['training_dataset_version']}, view {each['feature_view_version']}"
         table.add_row(str(each["version"]), each["reference_datetime"], dataset, each["configuration"], *texts)
@@ -60,15 +88,15 @@ def drawn(facts: dict[str, Any]) -> Group:
     return Group(table, "", *lines)
 
 
-def decided(decision: dict[str, Any]) -> Text:
+def decided(decision: Decision) -> Text:
     """Return one decision as a sentence, and what follows from it."""
     return Text(f"{_decision(decision)}\nchampion: {decision['source']}; the next run trains with its recipe")
 
 
-def _champion(champion: dict[str, Any] | None) -> str:
+def _champion(champion: Decision | None) -> str:
     return "the shipped default" if champion is None else f"the recipe of {champion['source']}, since {champion['at']}"
 
 
-def _decision(decision: dict[str, Any]) -> str:
+def _decision(decision: Decision) -> str:
     by = "by a person" if decision["by"] == "person" else "by a run"
     return f"{decision['at']} UTC  {decision['action']} {by}, to {decision['source']}: {decision['reason']}"

@@ -1,13 +1,10 @@
-"""How the system is: data and their age, last run, model, quarantine, open alarms, the stack's processes."""
+"""The state of the system: data and their age, last run, model, quarantine, open alarms, the stack's processes."""
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import polars as pl
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from app_shell import stack
 from forecast_core import tracking
@@ -22,8 +19,73 @@ _LATE: Final = timedelta(hours=2)
 """The DAG runs every hour, and a run takes minutes: after this, one is missing."""
 
 
-def state(settings: Settings, now: datetime) -> dict[str, Any]:
-    """Return how the system is at ``now``, as plain JSON; what is not there yet is null or empty.
+class Data(TypedDict):
+    """The newest ingest of a dataset; hours of age are counted from the end of its last hour."""
+
+    dataset: str
+    feature_group_version: int
+    source: str
+    ingested_at: str
+    last_hour: str
+    age_hours: float
+    rows: int
+    series: int | None
+    missing_hours: int | None
+    quarantined: int | None
+
+
+class LastRun(TypedDict):
+    """The newest archived run, whether the next is overdue, and how many runs there are."""
+
+    reference_datetime: str
+    age_hours: float
+    late: bool
+    feature_view_version: int
+    model_version: int
+    forecasts: int
+    series: int
+    dag_run_id: str | None
+    runs: int
+
+
+class Model(TypedDict):
+    """The model that forecasts now, with its backtest, and how many versions there are."""
+
+    version: int
+    versions: int
+    reference_datetime: str | None
+    configuration: str | None
+    wape: float | None
+    naive_wape: float | None
+
+
+class OpenAlarm(TypedDict):
+    """An open alarm."""
+
+    level: str
+    kind: str
+    subject: str
+    opened_at: str
+    value: float | None
+    threshold: float
+    message: str
+
+
+class State(TypedDict):
+    """The state of the system as plain JSON; times are text in UTC. What does not exist yet is null or empty."""
+
+    at: str
+    root: str
+    data: list[Data]
+    last_run: LastRun | None
+    model: Model | None
+    quarantine: dict[str, int]
+    open_alarms: list[OpenAlarm]
+    processes: list[dict[str, Any]] | None
+
+
+def state(settings: Settings, now: datetime) -> State:
+    """Return the state of the system at ``now``.
 
     Raises:
         StorageError: If the stores cannot be read now.
@@ -42,7 +104,7 @@ def state(settings: Settings, now: datetime) -> dict[str, Any]:
     }
 
 
-def _data(settings: Settings, now: datetime) -> list[dict[str, Any]]:
+def _data(settings: Settings, now: datetime) -> list[Data]:
     store = FeatureStore(settings)
     newest = [
         store.latest_ingest(dataset=dataset, feature_group_version=version)
@@ -66,7 +128,7 @@ def _data(settings: Settings, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _last_run(settings: Settings, now: datetime) -> dict[str, Any] | None:
+def _last_run(settings: Settings, now: datetime) -> LastRun | None:
     runs = ForecastArchive(settings).read_runs()
     if runs.is_empty():
         return None
@@ -84,7 +146,7 @@ def _last_run(settings: Settings, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def _model(settings: Settings, now: datetime, feature_view_version: int | None) -> dict[str, Any] | None:
+def _model(settings: Settings, now: datetime, feature_view_version: int | None) -> Model | None:
     """Return the model that forecasts now: of the feature view of the last run, the latest by reference time."""
     newest = tracking.newest_model(settings, feature_view_version=feature_view_version, reference_datetime=now)
     if newest is None:
@@ -107,74 +169,12 @@ def _quarantine(settings: Settings) -> dict[str, int]:
     return dict(pending.group_by("severity").len().sort("severity").iter_rows())
 
 
-def _alarms(settings: Settings, now: datetime) -> list[dict[str, Any]]:
+def _alarms(settings: Settings, now: datetime) -> list[OpenAlarm]:
     found = Alarms(settings).read(as_of=now, only_open=True)
     times = pl.col(pl.Datetime).dt.strftime(DATETIME_FORMAT)
     shown = found.select("level", "kind", "subject", "opened_at", "value", "threshold", "message")
-    return shown.with_columns(times).to_dicts()
+    return cast("list[OpenAlarm]", shown.with_columns(times).to_dicts())
 
 
 def _hours(age: timedelta) -> float:
     return round(age.total_seconds() / 3600, 1)
-
-
-def drawn(facts: dict[str, Any]) -> Group:
-    """Return a page of what ``state`` returned."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for each in facts["data"] or [None]:
-        table.add_row("Data", _none("nothing ingested yet") if each is None else _data_line(each))
-    run, model = facts["last_run"], facts["model"]
-    table.add_row("Last run", _none("none yet: `energy run`") if run is None else _run_line(run))
-    table.add_row("Model", _none("none yet") if model is None else _model_line(model))
-    pending = [f"{count:,} rows of {severity}s" for severity, count in facts["quarantine"].items()]
-    table.add_row("Quarantine", Text(", ".join(pending) or "empty", style="yellow" if pending else ""))
-    for alarm in facts["open_alarms"] or [None]:
-        table.add_row("Alarms", Text("none open") if alarm is None else _alarm_line(alarm))
-    table.add_row("Stack", _stack_line(facts["processes"]))
-    return Group(Text(f"{facts['at']} UTC, {facts['root']}", style="dim"), table)
-
-
-def _none(text: str) -> Text:
-    return Text(text, style="yellow")
-
-
-def _data_line(data: dict[str, Any]) -> str:
-    size = f"{data['rows']:,} values of {data['series']} series, {data['missing_hours']:,} missing"
-    return (
-        f"{data['dataset']}: to {data['last_hour']} UTC, {_age(data['age_hours'])}; "
-        f"ingested at {data['ingested_at']}: {size}"
-    )
-
-
-def _run_line(run: dict[str, Any]) -> Text:
-    by = f"DAG run {run['dag_run_id']}" if run["dag_run_id"] else "a shell"
-    text = Text(f"{run['reference_datetime']} UTC, {_age(run['age_hours'])}")
-    if run["late"]:
-        text.append(" (late: a run is due every hour)", "yellow")
-    return text.append(f"; {run['forecasts']:,} forecasts by {by}; {run['runs']:,} runs kept")
-
-
-def _model_line(model: dict[str, Any]) -> str:
-    facts = f"version {model['version']} of {model['versions']}, configuration: {model['configuration']}"
-    if model["wape"] is None or model["naive_wape"] is None:
-        return facts
-    return f"{facts}; WAPE {model['wape']:.4f}, seasonal naive {model['naive_wape']:.4f}"
-
-
-def _alarm_line(alarm: dict[str, Any]) -> Text:
-    return Text(f"{alarm['kind']} {alarm['subject']} since {alarm['opened_at']}: {alarm['message']}", style="red")
-
-
-def _stack_line(processes: list[dict[str, Any]] | None) -> Text:
-    if processes is None:
-        return Text("not running in this root folder (`make run` starts one)", style="dim")
-    text = Text()
-    for each in processes:
-        text.append(f"{each['name']} {each['state']}  ", "green" if each["state"] == "running" else "red")
-    return text
-
-
-def _age(hours: float) -> str:
-    return f"{hours:,.0f} h ago" if hours < 72 else f"{hours / 24:,.0f} days ago"

@@ -9,7 +9,7 @@ from app_api.models.page import Model, Utc
 
 
 class ForecastHour(Model):
-    """The forecast of one hour: point forecast, quantiles, and how it came about."""
+    """The forecast of one hour: point forecast, quantiles and quality."""
 
     datetime_utc: Utc
     energy_consumption: float = Field(description="Point forecast, kWh.", examples=[93493.028])
@@ -18,16 +18,16 @@ class ForecastHour(Model):
     q50: float = Field(examples=[93493.0])
     q90: float = Field(examples=[98387.8])
     q95: float = Field(examples=[100120.4])
-    quality: str = Field(description="`model`, or `fallback: why`.", examples=["model"])
+    quality: str = Field(description="`model`, or `fallback: ` and the reason.", examples=["model"])
 
 
 class SeriesForecast(Model):
-    """The forecast of one series, and what it was made by."""
+    """The forecast of one series, with the versions that made it."""
 
     area: str = Field(examples=["DK1"])
     consumer_type: str = Field(examples=["111"])
     unit: Literal["kWh"] = "kWh"
-    reference_datetime: Utc = Field(description="When it was made: nothing that became known later is in it.")
+    reference_datetime: Utc = Field(description="Reference time: only data known by then were used.")
     feature_view_version: int = Field(examples=[1])
     training_dataset_version: int = Field(examples=[1])
     model_version: int = Field(examples=[1])

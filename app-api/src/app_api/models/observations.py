@@ -26,7 +26,7 @@ class SeriesObservations(Model):
 
 
 class Revision(Model):
-    """A value, and the time at which it became known; null where a source that had one no longer has it."""
+    """A value, and when it became known; null if the source took its value back."""
 
     datetime_utc: Utc
     energy_consumption: float | None = Field(examples=[66581.0])
@@ -34,7 +34,7 @@ class Revision(Model):
 
 
 class SeriesRevisions(Model):
-    """Every value that the hours of a series ever had, by hour and time at which it became known."""
+    """All values that each hour of a series has had, with the times at which they became known."""
 
     area: str
     consumer_type: str

@@ -15,21 +15,23 @@ class Health(Model):
 
 
 class Freshness(Model):
-    """How new the newest data are."""
+    """The age of the newest data."""
 
     feature_view_version: int | None = Field(description="The view of the newest run.", examples=[1])
     dataset: str | None = Field(examples=["demo-denmark"])
     reference_datetime: Utc | None = Field(description="Reference time of the newest forecasts.")
-    forecasts_age_hours: float | None = Field(description="From that time to now.", examples=[0.4])
+    forecasts_age_hours: float | None = Field(description="Hours from that time until now.", examples=[0.4])
     first_forecast_hour: Utc | None
     last_forecast_hour: Utc | None
     known_at: Utc | None = Field(description="Reference time of the newest ingest of the dataset.")
-    newest_observation_hour: Utc | None = Field(description="The last hour that ingest asked for.")
-    observations_age_hours: float | None = Field(description="From the end of that hour to now.", examples=[24.4])
+    newest_observation_hour: Utc | None = Field(description="The last hour of that ingest's window.")
+    observations_age_hours: float | None = Field(
+        description="Hours from the end of that hour until now.", examples=[24.4]
+    )
 
 
 class Readiness(Model):
-    """Whether data can be served, part by part, and how fresh they are."""
+    """Whether the server's data are up to date, and their age."""
 
     status: Literal["ready", "not ready"]
     checks: dict[str, str] = Field(

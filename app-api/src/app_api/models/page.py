@@ -14,20 +14,20 @@ Utc = Annotated[datetime, AfterValidator(as_utc), Field(examples=["2024-03-31T05
 """A time, or the start of an hour."""
 
 UtcText = Annotated[Utc, BeforeValidator(lambda value: moment("time", value).astimezone(UTC))]
-"""A time that the records hold as text."""
+"""A time that is stored as text."""
 
 
 class Model(BaseModel):
-    """Every answer is of known fields; a later version may add some."""
+    """An answer with known fields; a later version may add fields."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
 
 class Page(Model, Generic[T]):
-    """Some of a list, in a stated order."""
+    """One page of a list."""
 
     items: list[T]
-    total: int = Field(description="How many there are altogether.", examples=[76])
-    limit: int = Field(description="How many were asked for at most.", examples=[100])
-    offset: int = Field(description="How many were passed over.", examples=[0])
-    next: str | None = Field(description="Address of what follows, or null.", examples=[None])
+    total: int = Field(description="Number of items of the whole list.", examples=[76])
+    limit: int = Field(description="Most items that were asked for.", examples=[100])
+    offset: int = Field(description="Items that were skipped.", examples=[0])
+    next: str | None = Field(description="Address of the next page, or null.", examples=[None])

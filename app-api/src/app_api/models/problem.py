@@ -6,7 +6,7 @@ from app_api.models.page import Model
 
 
 class FieldProblem(Model):
-    """One part of a request that is not as it should be."""
+    """An invalid part of a request."""
 
     location: str = Field(description="`query`, `path` or `header`.", examples=["query"])
     name: str = Field(examples=["limit"])
@@ -14,15 +14,15 @@ class FieldProblem(Model):
 
 
 class Problem(Model):
-    """An error, as RFC 9457 has it (`application/problem+json`)."""
+    """An error (RFC 9457, `application/problem+json`)."""
 
-    type: str = Field("about:blank", description="Kind of the problem; the status says it.")
+    type: str = Field("about:blank", description="Always `about:blank`: the status says which problem it is.")
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(
         description="What was expected, what came, what to do.",
-        examples=["there is no series DK3/111; areas are DK1, DK2"],
+        examples=["there is no price area 'DK3'; there are DK1, DK2"],
     )
     instance: str = Field(description="The path that was asked for.", examples=["/api/v1/forecasts/DK3/111"])
-    errors: list[FieldProblem] | None = Field(None, description="Where a request breaks the rules, part by part.")
-    allowed: list[str] | None = Field(None, description="What could have been asked for.", examples=[["DK1", "DK2"]])
+    errors: list[FieldProblem] | None = Field(None, description="The invalid parts of the request.")
+    allowed: list[str] | None = Field(None, description="Values that exist or are allowed.", examples=[["DK1", "DK2"]])

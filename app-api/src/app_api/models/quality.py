@@ -8,7 +8,7 @@ from app_api.models.page import Model, Utc, UtcText
 
 
 class Ingest(Model):
-    """What a run asked its source for, what it got, and what that changed."""
+    """An ingest: the window that a run asked its source for, what came, and what that changed."""
 
     dataset: str = Field(examples=["demo-denmark"])
     feature_group_version: int = Field(examples=[1])
@@ -29,7 +29,7 @@ class Ingest(Model):
 
 
 class FindingCount(Model):
-    """How many rows broke an expectation."""
+    """Number of rows that fail a validation rule."""
 
     expectation: str = Field(examples=["flat_line"])
     severity: str = Field(examples=["warning"])
@@ -37,7 +37,7 @@ class FindingCount(Model):
 
 
 class Validation(Model):
-    """The result of validating what one run extracted."""
+    """The outcome of validating the data of one run."""
 
     dataset: str = Field(examples=["demo-denmark"])
     run: str = Field(description="Names the result, with the dataset.", examples=["2024-03-31T05"])
@@ -51,22 +51,22 @@ class Validation(Model):
 
 
 class ExpectationResult(Model):
-    """How one expectation came out."""
+    """The result of one validation rule."""
 
     name: str = Field(examples=["flat_line"])
-    promise: str
+    promise: str = Field(description="What the rule demands.")
     met: bool
     unexpected_rows: int | None
 
 
 class ValidationResult(Validation):
-    """The result of a validation, expectation by expectation."""
+    """The outcome of a validation, with the result of each rule."""
 
     expectations: list[ExpectationResult]
 
 
 class Finding(Model):
-    """A row that broke an expectation; one about a whole series has no hour and no value."""
+    """A row that fails a validation rule; a finding about a whole series has no hour and no value."""
 
     dataset: str = Field(examples=["demo-denmark"])
     feature_group_version: int = Field(examples=[1])

@@ -8,11 +8,11 @@ from app_api.models.page import Model, Utc, UtcText
 
 
 class ModelSummary(Model):
-    """A registered model version, in short."""
+    """A registered model version."""
 
     version: int = Field(examples=[1])
     run_id: str
-    reference_datetime: UtcText | None = Field(description="The time as of which its training data were known.")
+    reference_datetime: UtcText | None = Field(description="Reference time of its training data.")
     feature_view_version: int | None
     training_dataset_version: int | None
     configuration_source: str | None = Field(examples=["default"])
@@ -24,13 +24,13 @@ class ModelSummary(Model):
 
 
 class ModelCard(ModelSummary):
-    """All that the registry keeps of a model version."""
+    """All that the registry records about a model version."""
 
     source: str = Field(description="Where its files are.")
     configuration: dict[str, Any] | None
     files: dict[str, str] = Field(description="SHA-256 of each of its files.")
-    made_by: dict[str, Any] = Field(description="By which code and DAG run.")
-    tags: dict[str, str] = Field(description="What else was recorded.")
+    made_by: dict[str, Any] = Field(description="The code and the DAG run that made it.")
+    tags: dict[str, str] = Field(description="Other tags of the version.")
 
 
 class Decision(Model):

@@ -8,7 +8,7 @@ from app_api.models.page import Model, Utc
 
 
 class Run(Model):
-    """One archived forecast run: what its forecasts were made from."""
+    """One archived forecast run, and the data and versions behind its forecasts."""
 
     reference_datetime: Utc
     feature_view_version: int = Field(examples=[1])
@@ -31,7 +31,7 @@ class DagTask(Model):
     """One task of a DAG run, at its last try."""
 
     task_id: str = Field(examples=["batch_predict"])
-    state: str | None = Field(description="As Airflow names it; null before it is scheduled.", examples=["success"])
+    state: str | None = Field(description="Airflow's state; null before it is scheduled.", examples=["success"])
     started_at: Utc | None = Field(validation_alias="start_date")
     ended_at: Utc | None = Field(validation_alias="end_date")
     seconds: float | None = Field(validation_alias="duration", examples=[3.2])
@@ -42,7 +42,7 @@ class DagRun(Model):
     """One run of the DAG `ml_pipeline`, as Airflow has it."""
 
     dag_run_id: str = Field(examples=["scheduled__2024-03-31T05:00:00+00:00"])
-    logical_date: Utc | None = Field(description="The hour that it is of; null if it was started without one.")
+    logical_date: Utc | None = Field(description="The hour that the run is for; null if it was started without one.")
     run_after: Utc
     state: str = Field(description="`queued`, `running`, `success` or `failed`.", examples=["success"])
     started_at: Utc | None = Field(validation_alias="start_date")
@@ -56,14 +56,14 @@ class DagRuns(Model):
     """The newest runs of the DAG `ml_pipeline`, and whether there will be more."""
 
     as_of: Utc = Field(description="When Airflow was asked.")
-    paused: bool = Field(description="Whether the DAG is paused: then no hour is run by itself.")
+    paused: bool = Field(description="Whether the DAG is paused: then no run starts by itself.")
     next_run_after: Utc | None = Field(description="When the next run is due.")
-    items: list[DagRun] = Field(description="The newest made, first.")
-    total: int = Field(description="How many Airflow has altogether.", examples=[48])
+    items: list[DagRun] = Field(description="Newest first.")
+    total: int = Field(description="Number of all runs in Airflow.", examples=[48])
 
 
 class Provenance(Model):
-    """What a forecast was made from, back to its source: `docs/provenance.md`."""
+    """The way from a forecast back to its source: `docs/provenance.md`."""
 
     forecast: dict[str, Any]
     run: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What there is to ask for: feature views, areas, consumer types and series."""
+"""Feature views, areas, consumer types and series that have forecasts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -27,11 +27,11 @@ Names = Mapping[str, Mapping[str, str | None]]
 
 
 class ViewPageQuery(ViewQuery, PageQuery):
-    """Which view is meant, and which part of the list."""
+    """The view, and the part of the list."""
 
 
 class SearchQuery(SeriesQuery, PageQuery):
-    """Which series are meant."""
+    """The series to return."""
 
     q: str | None = Field(
         None, min_length=1, max_length=100, description="Only series whose area, code or names contain this."

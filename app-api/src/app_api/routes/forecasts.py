@@ -1,4 +1,4 @@
-"""Forecasts: of one series or many, the latest or those made at a reference time, with observations alongside."""
+"""Forecasts of one series or of many, the newest or those of a reference time, with observations beside them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,13 +30,13 @@ TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
 class RunQuery(ViewQuery):
-    """Which forecast of a series is meant."""
+    """The run whose forecast is returned."""
 
     reference_datetime: Time | None = Field(None, description="When it was made. Default: the newest.")
 
 
 class ForecastQuery(RunQuery):
-    """Which forecast of a series is meant, and what is wanted beside it."""
+    """The run whose forecast is returned, and what to return beside it."""
 
     history_hours: int | None = Field(
         None, ge=0, le=744, description="Also the observations of its hours and of this many hours before them."
@@ -47,7 +47,7 @@ class ForecastQuery(RunQuery):
 
 
 class ForecastsQuery(SeriesQuery, PageQuery):
-    """Which forecasts are meant, and what is wanted beside them."""
+    """The run and the series whose forecasts are returned, and what to return beside them."""
 
     reference_datetime: Time | None = Field(None, description="When they were made. Default: the newest.")
     history_hours: int | None = Field(
@@ -118,7 +118,7 @@ def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Re
 
 @router.get(
     "/forecasts/{area}/{consumer_type}/explanation",
-    summary="What drove a forecast",
+    summary="Explanation of a forecast",
     response_model=Explanation,
     responses=described(404, 406, 422, 503),
 )

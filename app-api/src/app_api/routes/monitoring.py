@@ -1,4 +1,4 @@
-"""Monitoring: how good archived forecasts turned out, over all and per series, hour and lead; and the alarms."""
+"""Monitoring: metrics of archived forecasts, overall and by series, hour and lead; alarms."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -22,30 +22,30 @@ LOOK_BACK = timedelta(days=7)
 
 
 class AlarmsQuery(ViewQuery, PageQuery):
-    """Which alarms are meant."""
+    """The alarms to return."""
 
-    open: bool = Field(False, description="Only those that are open.")  # what it is called for users
-    as_of: Time | None = Field(None, description="What was known at this time. Default: now.")
+    open: bool = Field(False, description="Only open alarms.")  # what it is called for users
+    as_of: Time | None = Field(None, description="Alarms as they were at this time. Default: now.")
 
 
 class MetricsQuery(SeriesQuery, PageQuery):
-    """Which metrics are meant."""
+    """The metrics to return."""
 
     level: list[Name] | None = Field(None, max_length=10, description="Only these levels.", examples=[["overall"]])
     metric: list[Name] | None = Field(None, max_length=50, description="Only these metrics.", examples=[["wape"]])
     days: list[Annotated[int, Field(ge=1, le=1000)]] | None = Field(
-        None, max_length=10, description="Only over so many days.", examples=[[7]]
+        None, max_length=10, description="Only metrics that cover this many days.", examples=[[7]]
     )
     reference_from: Time | None = Field(
         None, description="Computed at this reference time or later. Default: only at the newest one."
     )
     reference_until: Time | None = Field(None, description="Computed before this reference time.")
-    limit: int = Field(1000, ge=1, le=10_000, description="How many at most.")
+    limit: int = Field(1000, ge=1, le=10_000, description="Most items to return.")
 
 
 @router.get(
     "/monitoring",
-    summary="Metrics of forecasts against what came",
+    summary="Metrics of forecasts against observations",
     responses=media.described(Page[Metric], 404, 406, 422, 503),
 )
 def metrics(request: Request, query: Annotated[MetricsQuery, Query()]) -> Response:
@@ -84,7 +84,7 @@ def _rows(served: Served, view: int, query: MetricsQuery) -> pl.DataFrame:
 
 
 def newest_metrics(served: Served, view: int) -> pl.DataFrame:
-    """Return what was computed last: at the newest run, or in the days before it."""
+    """Return the newest metrics of a view: those of its newest run or of the last run before it that has some."""
     runs = served.current.runs.filter(pl.col("feature_view_version") == view)
     newest: datetime = runs["reference_datetime"][-1]
     for back in (timedelta(0), LOOK_BACK):

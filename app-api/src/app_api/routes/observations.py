@@ -1,4 +1,4 @@
-"""Observations: what was consumed, as known now or at any time, and every value that an hour ever had."""
+"""Observations, as known now or at an earlier time, and their revisions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,25 +32,25 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class WindowQuery(ViewQuery):
-    """Which hours are meant."""
+    """The hours to return."""
 
     start: Hour | None = Field(None, description="First hour. Default: a week before the end.")
     end: Hour | None = Field(None, description="The hour after the last. Default: the end of the newest ingest.")
 
 
 class ObservationsQuery(WindowQuery):
-    """Which hours are meant, as known when."""
+    """The hours to return, and the time at which values were known."""
 
     known_at: Time | None = Field(None, description="As known at this time. Default: as known now.")
 
 
 class ManyObservationsQuery(SeriesQuery, ObservationsQuery, PageQuery):
-    """Which hours of which series are meant, as known when."""
+    """The series and hours to return, and the time at which values were known."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for: of which view, and the part of its hours that one answer has.
+    """The part of a request that one answer covers.
 
     Attributes:
         view: The feature view.
@@ -84,7 +84,7 @@ def observations(
     consumer_type: ConsumerTypeName,
     query: Annotated[ObservationsQuery, Query()],
 ) -> Response:
-    """Values in kWh by hour, a year at most; `next` has the hours after. A missing hour was not observed."""
+    """Values in kWh by hour, at most a year; `next` leads to later hours. An hour that is missing was not observed."""
     served, series = served_by(request), (area, consumer_type)
     asked = _asked(request, served, query)
     known_at = query.known_at or served.known_at(asked.view)
@@ -139,7 +139,7 @@ def revisions(
     consumer_type: ConsumerTypeName,
     query: Annotated[WindowQuery, Query()],
 ) -> Response:
-    """Every value that each hour ever had, with the time at which it became known, for a year at most."""
+    """All values that each hour has had, with the times at which they became known; at most a year."""
     served, series = served_by(request), (area, consumer_type)
     asked = _asked(request, served, query)
     check_series(served.latest(asked.view.version).places, *series)

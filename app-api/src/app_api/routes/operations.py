@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it can serve data, how fresh."""
+"""Health, readiness and freshness of the server."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,7 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/health", summary="Liveness")
 async def health(request: Request) -> Health:
-    """The server answers; it says nothing about the data."""
+    """Answers as long as the server runs; says nothing about the data."""
     return Health(version=request.app.version)
 
 
@@ -43,7 +43,7 @@ def readiness(request: Request, response: Response) -> Readiness:
 
 
 def freshness(served: Served) -> Freshness:
-    """Return how new the newest forecasts and observations are."""
+    """Return the age of the newest forecasts and observations."""
     current, now = served.current, served.clock()
     run = current.run(current.newest)
     if run is None:

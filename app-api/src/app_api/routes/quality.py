@@ -27,31 +27,31 @@ _NAMED = 10
 
 
 class DatasetQuery(PageQuery):
-    """Which dataset is meant."""
+    """The dataset to read."""
 
     dataset: Name | None = Field(None, description="Only this dataset.", examples=["demo-denmark"])
 
 
 class IngestsQuery(DatasetQuery):
-    """Which ingests are meant."""
+    """The ingests to return."""
 
     feature_group_version: Version | None = Field(None, description="Only this version of the feature group.")
 
 
 class QuarantineQuery(IngestsQuery):
-    """Which findings are meant."""
+    """The findings to return."""
 
     known_at: Time | None = Field(None, description="Only of the run at this reference time.")
-    expectation: Name | None = Field(None, description="Only of this expectation.", examples=["flat_line"])
-    severity: Literal["error", "warning"] | None = Field(None, description="Only of this severity.")
+    expectation: Name | None = Field(None, description="Only findings of this validation rule.", examples=["flat_line"])
+    severity: Literal["error", "warning"] | None = Field(None, description="Only findings of this severity.")
     area: Name | None = Field(None, description="Only of this area.")
     consumer_type: Name | None = Field(None, description="Only of this consumer type.")
-    pending: bool = Field(False, description="Only those that nobody has released.")
+    pending: bool = Field(False, description="Only findings that nobody has released.")
 
 
 @router.get("/ingests", summary="Ingests", response_model=Page[Ingest], responses=described(406, 422, 503))
 def ingests(request: Request, query: Annotated[IngestsQuery, Query()]) -> Response:
-    """What each run asked its source for, what it got and what that changed, newest first."""
+    """Ingests, newest first: the window that was asked for, what came, and what that changed."""
     served = served_by(request)
 
     def make() -> bytes:
@@ -96,7 +96,10 @@ def validation(
     of_dataset = [each for each in known if each.dataset == dataset]
     if not of_dataset:
         names = sorted({each.dataset for each in known})
-        raise Refused(404, f"no data of a dataset {dataset} were validated; there are {', '.join(names) or 'none yet'}")
+        raise Refused(
+            404,
+            f"no data of dataset {dataset} have been validated; there are results of {', '.join(names) or 'none yet'}",
+        )
     found = next((each for each in of_dataset if each.name == run), None)
     if found is None:
         newest = [each.name for each in of_dataset[:_NAMED]]
@@ -110,7 +113,7 @@ def validation(
     responses=media.described(Page[Finding], 406, 422, 503),
 )
 def quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> Response:
-    """Rows that broke an expectation, newest run first, then by expectation and key."""
+    """Rows that fail a validation rule, newest run first, then by rule and key."""
     served = served_by(request)
     found = Quarantine(served.settings).read(
         dataset=query.dataset,

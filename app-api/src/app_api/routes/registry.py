@@ -1,4 +1,4 @@
-"""Models: the registered versions, a card of each, and the decisions about which recipe is the champion."""
+"""Registered model versions, a card of each, and the decisions about the champion."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ router = APIRouter(tags=["models"])
 
 
 class PromotionsQuery(ViewQuery, PageQuery):
-    """Which decisions are meant."""
+    """The decisions to return."""
 
     fh: int = Field(24, ge=1, le=1000, description="Of models that forecast so many hours.")
 
@@ -45,7 +45,7 @@ def models(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
     responses=described(404, 406, 422, 503),
 )
 def card(request: Request, version: Annotated[Version, Path()]) -> Response:
-    """All that the registry keeps of a version: data, configuration, backtest, files, code and DAG run."""
+    """A model version with its data, configuration, backtest, files, code and DAG run."""
     served = served_by(request)
 
     def make() -> ModelCard:

@@ -1,4 +1,4 @@
-"""Runs: the archived forecast runs, and where a forecast comes from."""
+"""Forecast runs, DAG runs, and the provenance of a forecast."""
 
 import json
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ TABLES = ("forecasts", "forecast_runs", "ingests")
 
 
 class RunsQuery(ViewQuery, PageQuery):
-    """Which runs are meant."""
+    """The runs to return."""
 
     reference_from: Time | None = Field(None, description="Made at this reference time or later.")
     reference_until: Time | None = Field(None, description="Made before this reference time.")
 
 
 class ProvenanceQuery(ViewQuery):
-    """Which forecast is meant."""
+    """The forecast to trace."""
 
     datetime_utc: Hour = Field(description="The hour that is forecast.")
     reference_datetime: Time | None = Field(None, description="When it was made. Default: the newest run.")
@@ -39,7 +39,7 @@ class ProvenanceQuery(ViewQuery):
 
 @router.get("/runs", summary="Forecast runs", response_model=Page[Run], responses=described(404, 406, 422, 503))
 def runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
-    """What each run's forecasts were made from, newest first; of all feature views unless one is given."""
+    """Archived runs with the data and versions behind their forecasts, newest first; by default of all views."""
     served = served_by(request)
     conditions = [pl.lit(value=True)]
     if query.feature_view_version is not None:
@@ -64,7 +64,7 @@ def runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
     responses=described(404, 406, 503),
 )
 async def airflow_runs(request: Request) -> Response:
-    """The newest runs of the pipeline's DAG with state and times, task by task: those that failed, too."""
+    """The newest runs of the pipeline's DAG, failed ones included, with the state and times of each task."""
     airflow: Airflow = request.app.state.airflow
     found = await airflow.runs()
     return hashed_answer(request, lambda: found)
@@ -72,7 +72,7 @@ async def airflow_runs(request: Request) -> Response:
 
 @router.get(
     "/forecasts/{area}/{consumer_type}/provenance",
-    summary="Where a forecast comes from",
+    summary="Provenance of a forecast",
     response_model=Provenance,
     responses=described(404, 406, 422, 503),
 )

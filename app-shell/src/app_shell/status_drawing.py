@@ -1,0 +1,72 @@
+"""The state of the system for a terminal."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from app_shell.status import Data, LastRun, Model, OpenAlarm, State
+
+
+def drawn(facts: State) -> Group:
+    """Return a page of what ``status.state`` returned."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    data = [Text(_data_line(each)) for each in facts["data"]] or [_none("nothing ingested yet")]
+    for line in data:
+        table.add_row("Data", line)
+    run, model = facts["last_run"], facts["model"]
+    table.add_row("Last run", _none("none yet: `energy run`") if run is None else _run_line(run))
+    table.add_row("Model", _none("none yet") if model is None else _model_line(model))
+    pending = [f"{count:,} rows of {severity}s" for severity, count in facts["quarantine"].items()]
+    table.add_row("Quarantine", Text(", ".join(pending) or "empty", style="yellow" if pending else ""))
+    for line in [_alarm_line(each) for each in facts["open_alarms"]] or [Text("none open")]:
+        table.add_row("Alarms", line)
+    table.add_row("Stack", _stack_line(facts["processes"]))
+    return Group(Text(f"{facts['at']} UTC, {facts['root']}", style="dim"), table)
+
+
+def _none(text: str) -> Text:
+    return Text(text, style="yellow")
+
+
+def _data_line(data: Data) -> str:
+    size = f"{data['rows']:,} values of {data['series']} series, {data['missing_hours']:,} missing"
+    return (
+        f"{data['dataset']}: to {data['last_hour']} UTC, {_age(data['age_hours'])}; "
+        f"ingested at {data['ingested_at']}: {size}"
+    )
+
+
+def _run_line(run: LastRun) -> Text:
+    by = f"DAG run {run['dag_run_id']}" if run["dag_run_id"] else "a shell"
+    text = Text(f"{run['reference_datetime']} UTC, {_age(run['age_hours'])}")
+    if run["late"]:
+        text.append(" (late: a run is due every hour)", "yellow")
+    return text.append(f"; {run['forecasts']:,} forecasts by {by}; {run['runs']:,} runs kept")
+
+
+def _model_line(model: Model) -> str:
+    facts = f"version {model['version']} of {model['versions']}, configuration: {model['configuration']}"
+    if model["wape"] is None or model["naive_wape"] is None:
+        return facts
+    return f"{facts}; WAPE {model['wape']:.4f}, seasonal naive {model['naive_wape']:.4f}"
+
+
+def _alarm_line(alarm: OpenAlarm) -> Text:
+    return Text(f"{alarm['kind']} {alarm['subject']} since {alarm['opened_at']}: {alarm['message']}", style="red")
+
+
+def _stack_line(processes: list[dict[str, Any]] | None) -> Text:
+    if processes is None:
+        return Text("not running in this root folder (`make run` starts one)", style="dim")
+    text = Text()
+    for each in processes:
+        text.append(f"{each['name']} {each['state']}  ", "green" if each["state"] == "running" else "red")
+    return text
+
+
+def _age(hours: float) -> str:
+    return f"{hours:,.0f} h ago" if hours < 72 else f"{hours / 24:,.0f} days ago"
