@@ -46,7 +46,7 @@ def run(
         str | None,
         typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
     ] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Search a better configuration before training.")] = False,
+    tune: Annotated[bool, typer.Option("--tune", help="Search for a better configuration before training.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
     _json: AsJson = False,
 ) -> None:
@@ -154,7 +154,7 @@ def lineage(
 
 @app.command()
 def status(context: typer.Context, _json: AsJson = False) -> None:
-    """Show how the system is: data and their age, last run, model, quarantine, open alarms, the stack's processes."""
+    """Show the state of the system: data and their age, last run, model, quarantine, open alarms, processes."""
     from app_shell.status import state
     from app_shell.status_drawing import drawn
 
@@ -164,7 +164,7 @@ def status(context: typer.Context, _json: AsJson = False) -> None:
 
 @app.command()
 def doctor(context: typer.Context, _json: AsJson = False) -> None:
-    """Check the set-up, and say what to do where it is not well; exit code 1 if a check has failed."""
+    """Check the set-up, and say how to mend what is wrong; exit code 1 if a check has failed."""
     from app_shell import doctor as checks
     from app_shell.stack import Ports
 
@@ -180,7 +180,7 @@ def models(
     last: Annotated[int, typer.Option(metavar="N", min=1, help="How many of the newest versions.")] = 10,
     _json: AsJson = False,
 ) -> None:
-    """Show the model versions with their skill, the champion, and what was decided about it."""
+    """Show the model versions with their skill, the champion, and the decisions about it."""
     from app_shell import models as registry
 
     shell_of(context).show(registry.overview(read_settings(), last=last), registry.drawn)
@@ -196,7 +196,7 @@ def promote(
     reason: Reason = "by hand",
     _json: AsJson = False,
 ) -> None:
-    """Make the recipe of a model version the champion from now on, whatever a test says."""
+    """Make the configuration of a model version the champion from now on, without a test."""
     from app_shell import models as registry
     from training_pipeline import promotion
 
@@ -214,7 +214,7 @@ def rollback(
     reason: Reason = "by hand",
     _json: AsJson = False,
 ) -> None:
-    """Make the champion before the present one the champion again, from now on."""
+    """Make the previous champion the champion again, from now on."""
     from app_shell import models as registry
     from training_pipeline import promotion
 

@@ -90,11 +90,15 @@ def drawn(facts: Overview) -> Group:
 
 def decided(decision: Decision) -> Text:
     """Return one decision as a sentence, and what follows from it."""
-    return Text(f"{_decision(decision)}\nchampion: {decision['source']}; the next run trains with its recipe")
+    return Text(f"{_decision(decision)}\nchampion: {decision['source']}; the next run trains with this configuration")
 
 
 def _champion(champion: Decision | None) -> str:
-    return "the shipped default" if champion is None else f"the recipe of {champion['source']}, since {champion['at']}"
+    return (
+        "the shipped default"
+        if champion is None
+        else f"the configuration of {champion['source']}, since {champion['at']}"
+    )
 
 
 def _decision(decision: Decision) -> str:

@@ -18,7 +18,7 @@ class ModelSummary(Model):
     configuration_source: str | None = Field(examples=["default"])
     metrics: dict[str, Any] = Field(description="Its backtest.", examples=[{"wape": 0.0564, "naive_wape": 0.095}])
     champion: bool = Field(
-        description="Whether it is the newest of the champion's recipe, and not of the shipped default.",
+        description="Whether it is the newest with the champion's configuration; never with the default.",
         examples=[True],
     )
 
