@@ -32,7 +32,7 @@ AIRFLOW = (API_SERVER, SCHEDULER, "dag-processor", "triggerer")
 
 def commands(layout: Layout) -> dict[str, list[str]]:
     """Return every process of the stack by name, in the order in which they start."""
-    airflow = str(layout.executable("airflow", "airflow"))
+    airflow = [str(layout.executable("airflow", "python")), str(REPOSITORY / "airflow" / "process.py")]
     index = [str(layout.executable("deploy", "pypi-server")), "run", "--interface", "127.0.0.1"]
     index += ["--port", str(layout.index_port), "--passwords", str(layout.secrets / "htpasswd")]
     # Reading needs the password too; a name that we lack is not looked for elsewhere.
@@ -41,16 +41,10 @@ def commands(layout: Layout) -> dict[str, list[str]]:
     return {
         **({} if layout.database_uri else {DATABASE: database.command(layout)}),
         INDEX: [*index, str(layout.packages)],
-        API_SERVER: [airflow, "api-server"],
-        SCHEDULER: [
-            str(layout.executable("airflow", "python")),
-            str(REPOSITORY / "airflow" / "scheduler.py"),
-            f"{layout.airflow_url}/api/v2/version",
-            "scheduler",
-            "--skip-serve-logs",
-        ],
-        "dag-processor": [airflow, "dag-processor"],
-        "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
+        API_SERVER: [*airflow, "api-server"],
+        SCHEDULER: [*airflow, "--after", f"{layout.airflow_url}/api/v2/version", "scheduler", "--skip-serve-logs"],
+        "dag-processor": [*airflow, "dag-processor"],
+        "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
         API: [str(layout.executable("api", "python")), "-m", "app_api", "--port", str(layout.api_port)],
         DASHBOARD: [*dashboard, "--port", str(layout.dashboard_port)],
     }

@@ -1,4 +1,4 @@
-"""The scheduler of the local stack starts no task before the API server answers."""
+"""Airflow's processes on one machine: the scheduler starts no task before the API server answers; all end at once."""
 
 import os
 import subprocess
@@ -55,7 +55,14 @@ def test_the_scheduler_is_imported_at_once_and_starts_when_the_api_server_answer
     server = HTTPServer(("127.0.0.1", 0), ApiServer, bind_and_activate=False)
     server.server_bind()
     address = f"http://127.0.0.1:{server.server_port}/api/v2/version"
-    command = [sys.executable, REPOSITORY / "airflow" / "scheduler.py", address, "scheduler", "--skip-serve-logs"]
+    command = [
+        sys.executable,
+        str(REPOSITORY / "airflow" / "process.py"),
+        "--after",
+        address,
+        "scheduler",
+        "--skip-serve-logs",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(fake_airflow)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -75,3 +82,23 @@ def test_the_scheduler_is_imported_at_once_and_starts_when_the_api_server_answer
         if serving.is_alive():
             server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "said"),
+    [("pass", 0, ""), ("sys.exit(3)", 3, ""), ("sys.exit('no database')", 1, "no database\n")],
+)
+def test_the_process_ends_with_the_status_of_its_command_and_without_a_teardown(
+    fake_airflow: Path, ending: str, status: int, said: str
+) -> None:
+    (fake_airflow / "airflow" / "__main__.py").write_text(
+        "import atexit, sys\n"
+        "class Held:\n"
+        "    def __del__(self): print('TORN DOWN')\n"
+        "sys.held = Held()\n"
+        "atexit.register(print, 'EXIT FUNCTION')\n" + ending
+    )
+    command = [sys.executable, str(REPOSITORY / "airflow" / "process.py"), "triggerer"]
+    environment = {**os.environ, "PYTHONPATH": str(fake_airflow)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "EXIT FUNCTION\n", said)
