@@ -12,7 +12,7 @@ import shutil
 import statistics
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from forecast_core.contracts.settings import Settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SERIES = [("DK1", str(number)) for number in (111, 112, 119, 121)]
+YOUNG = 10
+"""Runs of the archive that the other is compared with."""
 AVERAGED = 24
 """Runs that a figure is of: one of them compacts each table."""
 
@@ -63,18 +65,27 @@ def _facts(reference: datetime) -> dict[str, Any]:
 
 
 def measured(root: Path, runs: int) -> dict[str, Any]:
-    """Return the cost of a run's commits after the first ten and at the end, and what lies on the disk then."""
+    """Return the cost of a run's commits after 10 runs and after many, and what lies on the disk then.
+
+    The archive as it was after 10 runs is put aside, and at the end both go on for a day, in turns, so that whatever
+    else the machine does meets both.
+    """
     shutil.rmtree(root, ignore_errors=True)
-    archive, costs = ForecastArchive(Settings(root_dir=root)), []
-    for number in range(runs + AVERAGED):
-        costs.append(archive_run(archive, START + timedelta(hours=number)))
+    old, young = (ForecastArchive(Settings(root_dir=root / name)) for name in ("old", "young"))
+    for number in range(runs):
+        archive_run(old, START + number * HOUR)
+        if number == YOUNG - 1:
+            shutil.copytree(root / "old", root / "young")
         if number % 250 == 249:
             sys.stderr.write(f"run {number + 1}\n")
-    # Without the first run, which loads libraries.
-    parts = {"after_10_runs": costs[10 : 10 + AVERAGED], f"after_{runs}_runs": costs[-AVERAGED:]}
-    figures = {name: _figures(some) for name, some in parts.items()}
-    tables = {path.name: _on_disk(path) for path in sorted((root / "store").iterdir())}
-    return {"runs": runs, **figures, "tables": tables}
+    costs = [
+        (archive_run(young, START + (YOUNG + turn) * HOUR), archive_run(old, START + (runs + turn) * HOUR))
+        for turn in range(AVERAGED)
+    ]
+    first, last = (_figures([each[at] for each in costs]) for at in (0, 1))
+    tables = {path.name: _on_disk(path) for path in sorted((root / "old" / "store").iterdir())}
+    ratio = round(last["mean_cpu_s"] / first["mean_cpu_s"], 2)
+    return {"runs": runs, "from_the_10th": first, "from_the_last": last, "cpu_ratio": ratio, "tables": tables}
 
 
 def _figures(costs: list[tuple[float, float]]) -> dict[str, float]:

@@ -63,7 +63,7 @@ def test_consumer_types_are_created_maintained_and_watched_too(settings: Setting
     assert stores.migrate(settings) == []
 
 
-def test_a_writer_compacts_small_files_by_itself_and_the_log_stays_small(settings: Settings) -> None:
+def test_a_writer_compacts_small_files_by_itself(settings: Settings) -> None:
     declared = Declaration(name="numbers", frame=consumer_types.CONSUMER_TYPES, compact_every=8)
     table = declared.table(settings)
     frame = pl.DataFrame([("111", *[None] * 5)], schema=declared.schema, orient="row")
