@@ -81,3 +81,45 @@ def test_an_edit_of_any_module_that_an_entry_imports_is_seen_and_an_edit_of_a_fa
     assert any(name.startswith("feature_pipeline/testing/") for name in found["others"])
     assert not any(name.startswith("load_forecaster/") for name in found["others"])
     assert not found["others_count"]
+
+
+FINGERPRINTS = """
+import json
+from types import SimpleNamespace
+from training_pipeline import data, hyperparameter_tuning, train
+from training_pipeline.recipes import SHIPPED
+
+run = SimpleNamespace(training_dataset=SimpleNamespace(content_hash="a"), fh=24, gap=0)
+model = train._fingerprint(run, SimpleNamespace(choice=SHIPPED))
+search = data.identity(run, entry_module=hyperparameter_tuning.__name__, libraries=("optuna",))
+print(json.dumps([model, search]))
+"""
+
+
+def test_one_edited_constant_is_another_model_and_another_search_and_an_edited_fake_is_not(
+    wheels: list[Path], tmp_path: Path
+) -> None:
+    for wheel in wheels:
+        unpack(wheel, tmp_path)
+
+    def fingerprints() -> list[str]:
+        command = [sys.executable, "-B", "-c", FINGERPRINTS]
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return [json.dumps(each) for each in json.loads(done.stdout)]
+
+    def edit(file: str, before: str, after: str) -> None:
+        path = tmp_path / file
+        text = path.read_text()
+        assert before in text, file
+        path.write_text(text.replace(before, after))
+
+    first = fingerprints()
+    [fake, *_] = sorted((tmp_path / "feature_pipeline" / "testing").glob("*.py"))
+    fake.write_text(fake.read_text() + "EDITED = 1\n")
+    assert fingerprints() == first
+    edit("training_pipeline/evaluation.py", "ORIGINS: Final = 5", "ORIGINS: Final = 6")
+    second = fingerprints()
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    edit("load_forecaster/config.py", "num_leaves: int = 15", "num_leaves: int = 16")
+    assert all(a != b for a, b in zip(second, fingerprints(), strict=True))

@@ -3,7 +3,9 @@ import sqlite3
 import zipfile
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ import pytest
 import load_forecaster
 from forecast_core import tracking
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError, TrackingError
+from forecast_core.provenance import code
 from forecast_core.tracking.creation import client
-from training_pipeline import train
+from training_pipeline import data, train
 
 REFERENCE = datetime(2023, 2, 1, 12, tzinfo=UTC)
 
@@ -148,3 +151,11 @@ def test_a_locked_tracking_database_is_a_tracking_error_and_training_later_succe
         with pytest.raises(TrackingError, match="database is locked"):
             _train(system, made)
     assert _train(system, made)["model_version"] == 1
+
+
+def test_another_version_of_a_library_that_decides_the_result_is_another_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Any = SimpleNamespace(training_dataset=SimpleNamespace(content_hash="a"), fh=24, gap=0)
+    before = data.identity(run, entry_module="training_pipeline.train")
+    assert {"python", "lightgbm", "numpy", "polars"} <= set(before["libraries"])
+    monkeypatch.setattr(code, "version", lambda name: "9.9" if name == "lightgbm" else version(name))
+    assert data.identity(run, entry_module="training_pipeline.train") != before

@@ -92,11 +92,14 @@ def _fetch(settings: Settings, version: ModelVersion, kept: Path) -> None:
 def _downloaded(settings: Settings, version: ModelVersion, draft: Path) -> Path:
     with writing(settings):
         from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
 
         try:
             folder = Path(download_artifacts(artifact_uri=version.source, dst_path=str(draft)))
-        except (MlflowException, OSError) as error:
+        except ImportError:
+            # The client of this kind of store is not installed: running again does not help.
+            raise
+        # Each store's client has errors of its own, which MLflow passes on.
+        except Exception as error:
             raise StorageError(
                 f"the files of model version {version.version} cannot be fetched from {version.source}: {error}",
                 version=version.version,
