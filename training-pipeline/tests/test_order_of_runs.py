@@ -108,7 +108,8 @@ ORDERS = ((0, 1, 2, 3, 0), (3, 1, 0, 2, 3), (2, 3, 1, 0, 2))
 def test_the_same_runs_in_any_order_give_the_same_forecasts(worlds: Any, retrain: str) -> None:
     found = []
     for order in ORDERS:
-        world, forecasts = worlds(), {}
+        world = worlds()
+        forecasts: dict[int, Any] = {}
         for step in order:
             made = world.run(REFERENCE + step * HOUR, retrain=retrain)
             assert forecasts.setdefault(step, made) == made, "a run that is repeated gives the same"
