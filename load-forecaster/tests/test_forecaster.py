@@ -13,20 +13,17 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import load_forecaster
-from feature_pipeline import demo
-from forecast_core.contracts.errors import InvalidArgument, ValidationError
-from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
-from load_forecaster import Forecaster, ForecasterConfig, naive, seasonal
+from load_forecaster import Forecaster, ForecasterConfig, naive, seasonal, testing
+from load_forecaster.errors import InvalidArgument, ValidationError
+from load_forecaster.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=20, learning_rate=0.2)
 
 
 def history(*, end: datetime = END, days: int = 20, series: int = 8) -> pl.DataFrame:
-    """The first ``series`` series of the demo source, ``days`` days to ``end``."""
-    rows = demo.observations(end - timedelta(days=days), end, known_at=end)
-    keys = rows.select(SERIES).unique(maintain_order=True).head(series)
-    return rows.join(keys, on=SERIES, how="semi").sort(KEY)
+    """The first ``series`` simulated series, ``days`` days to ``end``."""
+    return testing.observations(end - timedelta(days=days), end, series=series)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +115,7 @@ def test_other_horizons_than_a_day_are_forecast(fh: int) -> None:
     forecast = load_forecaster.fit(rows, end=END, fh=fh, config=QUICK, threads=1).predict(rows, end=END)
     assert forecast.height == 3 * fh
     assert forecast["datetime_utc"].max() == END + timedelta(hours=fh - 1)
-    truth = demo.observations(END, END + timedelta(hours=fh), known_at=END + timedelta(days=10))
+    truth = testing.observations(END, END + timedelta(hours=fh))
     both = forecast.join(truth, on=KEY, suffix="_true")
     error = (both["energy_consumption"] - both["energy_consumption_true"]).abs().to_numpy().sum()
     assert error / both["energy_consumption_true"].to_numpy().sum() < 0.3
@@ -148,11 +145,29 @@ def test_an_end_off_the_full_hour_is_refused(model: Forecaster, data: pl.DataFra
 def test_history_that_breaks_its_schema_is_refused_and_says_how(model: Forecaster, data: pl.DataFrame) -> None:
     with pytest.raises(ValidationError, match="missing are \\['area'\\]"):
         model.predict(data.drop("area"), end=END)
-    with pytest.raises(ValidationError, match="more than one value for a key"):
+    with pytest.raises(
+        ValidationError,
+        match="but another row has the same in 2 rows; the first is area",
+    ):
         model.predict(pl.concat([data, data.head(1)]), end=END)
+    with pytest.raises(ValidationError, match=r"energy_consumption \(kWh in that hour\) must be Float64, not String"):
+        model.predict(data.cast({"energy_consumption": pl.String}), end=END)
+    with pytest.raises(ValidationError, match=r"datetime_utc .* must be Datetime.*, not Date"):
+        model.predict(data.cast({"datetime_utc": pl.Date}), end=END)
+    with pytest.raises(ValidationError, match="history has no area in 1 rows"):
+        model.predict(data.with_columns(area=pl.when(pl.int_range(pl.len()) != 3).then("area")), end=END)
     late = data.with_columns(pl.col("datetime_utc") + timedelta(minutes=5))
-    with pytest.raises(ValidationError, match="not full hours"):
+    with pytest.raises(ValidationError, match=r"datetime_utc is not a full hour in UTC in [0-9]+ rows; the first is"):
         model.predict(late, end=END)
+
+
+def test_history_of_other_types_with_the_same_meaning_gives_the_same(model: Forecaster, data: pl.DataFrame) -> None:
+    whole = data.with_columns(pl.col("energy_consumption").round())
+    same = whole.cast(
+        {"energy_consumption": pl.Int64, "area": pl.Categorical, "datetime_utc": pl.Datetime("ms", "UTC")}
+    )
+    same = same.with_columns(pl.col("datetime_utc").dt.replace_time_zone(None), note=pl.lit("is left out"))
+    assert_frame_equal(model.predict(same, end=END), model.predict(whole, end=END), check_exact=True)
 
 
 @pytest.mark.parametrize("change", [datetime(2024, 3, 31, 1, tzinfo=UTC), datetime(2024, 10, 27, 1, tzinfo=UTC)])
@@ -228,7 +243,7 @@ def test_after_a_gap_the_hours_from_there_on_are_forecast(gap: int, quality: str
     assert (forecast["datetime_utc"].min(), forecast["datetime_utc"].max()) == (first, first + timedelta(hours=23))
     assert forecast.height == 3 * 24
     assert forecast["quality"].unique().to_list() == [quality]
-    came = demo.observations(first, first + timedelta(hours=24), known_at=first + timedelta(days=30))
+    came = testing.observations(first, first + timedelta(hours=24))
     both = forecast.join(came, on=KEY, suffix="_came")
     assert both.height == 72
     error = (both["energy_consumption"] - both["energy_consumption_came"]).abs().to_numpy().sum()

@@ -8,10 +8,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import load_forecaster
-from feature_pipeline import demo
-from forecast_core.contracts.schema import KEY
-from load_forecaster import ForecasterConfig
-from load_forecaster.schema import REASONS
+from load_forecaster import ForecasterConfig, testing
+from load_forecaster.schema import KEY, REASONS
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=15, learning_rate=0.2, bags=2)
@@ -19,7 +17,7 @@ QUICK = ForecasterConfig(trees=15, learning_rate=0.2, bags=2)
 
 @pytest.fixture(scope="module")
 def data() -> pl.DataFrame:
-    rows = demo.observations(END - timedelta(days=14), END, known_at=END)
+    rows = testing.observations(END - timedelta(days=14), END)
     rows = rows.filter(pl.col("consumer_type").is_in(["111", "121"]))
     zeros = pl.col("consumer_type") == "121", pl.col("area") == "DK2"
     return rows.with_columns(pl.when(*zeros).then(0.0).otherwise("energy_consumption").alias("energy_consumption"))

@@ -7,10 +7,9 @@ import polars as pl
 import pytest
 
 import load_forecaster
-from feature_pipeline import demo
-from forecast_core.contracts.schema import KEY, OBSERVATIONS, PREDICTIONS, SERIES
-from load_forecaster import ForecasterConfig
+from load_forecaster import ForecasterConfig, testing
 from load_forecaster.panel import from_observations
+from load_forecaster.schema import OBSERVATIONS, PREDICTIONS
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=20, learning_rate=0.2)
@@ -19,9 +18,7 @@ ODD = ("DK1", "odd")
 
 @pytest.fixture(scope="module")
 def sound() -> pl.DataFrame:
-    rows = demo.observations(END - timedelta(days=20), END, known_at=END)
-    keys = rows.select(SERIES).unique(maintain_order=True).head(5)
-    return rows.join(keys, on=SERIES, how="semi").sort(KEY)
+    return testing.observations(END - timedelta(days=20), END, series=5)
 
 
 def odd_series(sound: pl.DataFrame) -> pl.DataFrame:

@@ -10,9 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import load_forecaster
-from feature_pipeline import demo
-from forecast_core.contracts.errors import FormatError, InvalidArgument, NotFoundError
-from load_forecaster import DEFAULT, Forecaster, ForecasterConfig
+from load_forecaster import DEFAULT, Forecaster, ForecasterConfig, testing
+from load_forecaster.errors import FormatError, InvalidArgument, NotFoundError
 
 END = datetime(2024, 2, 15, 7, tzinfo=UTC)
 QUICK = ForecasterConfig(trees=15, learning_rate=0.2, day_decay=0.77, bags=2)
@@ -20,7 +19,7 @@ QUICK = ForecasterConfig(trees=15, learning_rate=0.2, day_decay=0.77, bags=2)
 
 @pytest.fixture(scope="module")
 def data() -> pl.DataFrame:
-    rows = demo.observations(END - timedelta(days=14), END, known_at=END)
+    rows = testing.observations(END - timedelta(days=14), END)
     return rows.filter(pl.col("consumer_type").is_in(["111", "121", "431"]))
 
 

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 import load_forecaster
-from forecast_core.contracts.errors import InvalidArgument
-from forecast_core.contracts.schema import KEY
 from load_forecaster import DEFAULT, Forecaster, ForecasterConfig
+from load_forecaster.errors import InvalidArgument
 from load_forecaster.intervals import Calibration
 from load_forecaster.members.directions import main_directions
 from load_forecaster.metrics import FloatArray
+from load_forecaster.schema import KEY
 
 END = datetime(2024, 6, 3, tzinfo=UTC)
 DAYS = 400

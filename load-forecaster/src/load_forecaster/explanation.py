@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from load_forecaster.contracts import checked
 from load_forecaster.metrics import FloatArray
 from load_forecaster.naive import long_frame
 from load_forecaster.panel import Panel
@@ -26,4 +27,5 @@ def reasons(panel: Panel, *, members: Parts, features: Parts, gap: int = 0) -> p
     wide = long_frame(panel, columns, gap=gap)
     rows = wide.unpivot(index=list(KEY), variable_name="part", value_name="value").filter(pl.col("value") != 0)
     halves = pl.col("part").str.split_exact("/", 1).struct.rename_fields(["kind", "name"])
-    return rows.sort(KEY, maintain_order=True).with_columns(halves).unnest("part").select(REASONS.names())
+    found = rows.sort(KEY, maintain_order=True).with_columns(halves).unnest("part")
+    return checked(found, REASONS, name="reasons")

@@ -12,6 +12,7 @@ from load_forecaster.alike import most_alike
 from load_forecaster.blend import Members, distant_parts, feature_parts, member_parts
 from load_forecaster.cleaning import bridged, cleaned
 from load_forecaster.config import DEFAULT, ForecasterConfig
+from load_forecaster.contracts import checked
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.explanation import Parts, reasons
 from load_forecaster.factors import Factors
@@ -174,4 +175,4 @@ class Forecaster:
         columns |= {name: np.round(bound, DECIMALS) for name, bound in bounds.items()}
         quality = [f"fallback: {reason}" if reason else "model" for reason in point.reasons]
         labels = pl.Series("quality", np.repeat(np.array(quality, dtype=object), len(point.values)), dtype=pl.String)
-        return long_frame(panel, columns, gap=self.gap).with_columns(labels).select(PREDICTIONS.names())
+        return checked(long_frame(panel, columns, gap=self.gap).with_columns(labels), PREDICTIONS, name="predictions")

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from load_forecaster.checks import is_full_hour, repeated
-from load_forecaster.errors import InvalidArgument, ValidationError
+from load_forecaster.contracts import checked, typed
+from load_forecaster.errors import InvalidArgument
 from load_forecaster.metrics import FloatArray
-from load_forecaster.schema import HOUR, KEY, OBSERVATIONS, SERIES, UTC_HOUR
+from load_forecaster.schema import HOUR, KEY, OBSERVATIONS, SERIES
 
 IntArray = npt.NDArray[np.int64]
 
@@ -91,19 +91,12 @@ def observed(history: pl.DataFrame, *, end: datetime) -> pl.DataFrame:
 
     Raises:
         InvalidArgument: If ``end`` is not a full hour in UTC.
-        ValidationError: If columns are missing, a time is not a full hour, or a key comes twice.
+        ValidationError: If they are not as ``schema.OBSERVATIONS`` says; a value may be missing.
     """
     if end.tzinfo is None or end.utcoffset() or end != end.replace(minute=0, second=0, microsecond=0):
         raise InvalidArgument(f"end must be a full hour in UTC, not {end!r}", argument="end", value=end)
-    if missing := sorted(set(OBSERVATIONS) - set(history.columns)):
-        raise ValidationError(f"history needs the columns {list(OBSERVATIONS)}; missing are {missing}", missing=missing)
-    rows = history.select(OBSERVATIONS.names()).cast({"datetime_utc": UTC_HOUR, "energy_consumption": pl.Float64})
-    rows = rows.filter(pl.col("datetime_utc") < end).sort(KEY)
-    if not repeated(rows, KEY).is_empty():
-        raise ValidationError("history has more than one value for a key; expected one value per series and hour")
-    if not rows.select(is_full_hour("datetime_utc").all()).item():
-        raise ValidationError("history has times that are not full hours in UTC")
-    return rows
+    rows = typed(history, OBSERVATIONS, name="history").filter(pl.col("datetime_utc") < end).sort(KEY)
+    return checked(rows, OBSERVATIONS, name="history", nullable=("energy_consumption",))
 
 
 def from_observations(history: pl.DataFrame, *, end: datetime, fh: int, days: int, timezone: str) -> Panel:
@@ -115,7 +108,7 @@ def from_observations(history: pl.DataFrame, *, end: datetime, fh: int, days: in
 
     Raises:
         InvalidArgument: If ``end`` is not a full hour in UTC.
-        ValidationError: If columns are missing, a time is not a full hour, or a key comes twice.
+        ValidationError: If they are not as ``schema.OBSERVATIONS`` says; a value may be missing.
     """
     rows = observed(history, end=end)
     oldest = end - timedelta(days=days)
