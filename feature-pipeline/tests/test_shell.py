@@ -29,6 +29,23 @@ def test_importing_the_pipeline_imports_neither_great_expectations_nor_pandas() 
     assert python("-c", code).stdout.strip() == "[]"
 
 
+def test_validation_loads_no_library_of_rules_that_the_suite_does_not_have(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom feature_pipeline import pipeline\n"
+        "result = pipeline.run('2023-02-04T16:00', 1, 8)\n"
+        "print(sorted({'altair.vegalite', 'scipy.stats._stats_py', 'scipy.stats.distributions'} & set(sys.modules)))\n"
+        "print('Every expectation is met' in open(result['validation_page']).read() or result['validation_warnings'])\n"
+        # They are the real modules, as soon as somebody uses them.
+        "from scipy import stats\nimport altair\n"
+        "print(round(stats.norm.cdf(0.0), 3), altair.Chart.__name__)"
+    )
+    done = python("-c", code, ML_PIPELINE_ROOT_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    loaded, page, used = done.stdout.splitlines()
+    assert (loaded, used) == ("[]", "0.5 Chart")
+    assert page != "{}"
+
+
 def test_a_run_from_a_shell_in_another_time_zone_gives_the_same(
     rows: pl.DataFrame, archive: Archive, settings: Settings, tmp_path: Path
 ) -> None:
