@@ -44,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     return made
 
 
-@pytest.mark.parametrize("gap", [0, 24, 360])
+@pytest.mark.parametrize("gap", [0, 24, 31, 360])
 @pytest.mark.parametrize("fh", [24, 48, 168])
 def test_it_is_the_forecasters_seasonal_naive_on_the_runs_own_window(store: FeatureStore, gap: int, fh: int) -> None:
     runs: list[dict[str, Any]] = []
