@@ -32,7 +32,7 @@ def test_ticks_stand_at_danish_midnights_also_after_the_clocks_change() -> None:
 
 def test_a_single_time_and_no_time_have_an_axis_too() -> None:
     one = pl.Series([SUMMER_TIME])
-    assert "values" not in axis_of(one, Display()) or axis_of(one, Display())["values"] == []
+    assert axis_of(one, Display())["values"] == [f"{SUMMER_TIME:%Y-%m-%dT%H:%M:%SZ}"]
     assert axis_of(one.clear(), Display())["title"] == "Danish time"
 
 

@@ -14,7 +14,7 @@ PAGES = {
         st.Page(accuracy.show, title="Accuracy", icon=":material/target:", url_path="accuracy"),
         st.Page(alarms.show, title="Alarms", icon=":material/notifications:", url_path="alarms"),
     ],
-    "Behind it": [
+    "Behind the forecasts": [
         st.Page(data.show, title="Data", icon=":material/database:", url_path="data"),
         st.Page(models.show, title="Models", icon=":material/model_training:", url_path="models"),
         st.Page(runs.show, title="Runs", icon=":material/schedule:", url_path="runs"),

@@ -1,4 +1,4 @@
-"""Axes and legends that all charts share."""
+"""The time axis of all charts."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -16,10 +16,12 @@ Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **axis: Any) -> dict[str, Any]:
     """Return ``scale`` and ``axis`` of an encoding of UTC times, ticked and labelled in the chosen zone.
 
-    A tick stands at every full day there, or at every ``every_hours`` of it. Browsers know only UTC and their own zone,
-    so the label's expression adds the zone's offset, the one before a change of the clocks or the one after it.
+    A tick stands at every full day there, or at every ``every_hours`` of it; at every hour if the times have none of
+    these. Browsers know only UTC and their own zone, so the label's expression adds the zone's offset, the one before a
+    change of the clocks or the one after it.
     """
-    ticks = _ticks(times, display, every_hours)
+    days = _ticks(times, display, every_hours)
+    ticks = days or _ticks(times, display, 1)
     first, last = times.min(), times.max()
     scale = alt.Scale(type="utc")
     if not ticks or not isinstance(first, datetime) or not isinstance(last, datetime):
@@ -28,7 +30,9 @@ def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **a
     change = _milliseconds(changed[0]) if changed else _milliseconds(last) + 1
     before, after = (_offset(each, display) // timedelta(milliseconds=1) for each in (first, last))
     shown = f"(time(datum.value) + (time(datum.value) < {change} ? {before} : {after}))"
-    label = f"utchours({shown}) == 0 ? utcFormat({shown}, '%a %-d %b') : utcFormat({shown}, '%H:%M')"
+    # Without a tick at midnight, no label would tell the day.
+    hour = "%H:%M" if days else "%-d %b %H:%M"
+    label = f"utchours({shown}) == 0 ? utcFormat({shown}, '%a %-d %b') : utcFormat({shown}, '{hour}')"
     # Numbers would do by the grammar, but draw no tick.
     values = [tick.strftime("%Y-%m-%dT%H:%M:%SZ") for tick in ticks]
     facts = {

@@ -1,4 +1,4 @@
-"""Charts of what came in: completeness, new and revised values, and what was put in quarantine."""
+"""Charts of ingests: completeness, and values revised or taken back."""
 
 import altair as alt
 import polars as pl
@@ -18,7 +18,7 @@ def completeness(ingests: pl.DataFrame, display: Display, *, height: int = 200) 
             x=alt.X("known_at:T", **axis),
             y=alt.Y(
                 "complete:Q",
-                axis=alt.Axis(title="hours that came", format=".2%", tickCount=4),
+                axis=alt.Axis(title="hours received", format=".2%", tickCount=4),
                 scale=alt.Scale(zero=False, nice=True, domainMax=1),
             ),
             tooltip=[
@@ -46,7 +46,7 @@ def changes(ingests: pl.DataFrame, display: Display, *, height: int = 200) -> Dr
         .mark_bar(size=7)
         .encode(
             x=alt.X("known_at:T", **axis),
-            y=alt.Y("values:Q", axis=alt.Axis(title="values", tickCount=4)),
+            y=alt.Y("values:Q", axis=alt.Axis(title="values", tickCount=4, tickMinStep=1, format=",d")),
             color=alt.Color("what:N", scale=scale, legend=alt.Legend(title=None, orient="bottom")),
             tooltip=[
                 alt.Tooltip("when:N", title="as of"),

@@ -8,7 +8,7 @@ import polars as pl
 from app_dashboard.charts.axes import Drawing, time_axis
 from app_dashboard.display import Display
 
-OBSERVED, FORECAST, BEFORE = "observed", "forecast", "forecast made before"
+OBSERVED, FORECAST, BEFORE = "observed", "forecast", "forecast made 24 h earlier"
 BAND_80, BAND_90 = "80 % interval", "90 % interval"
 VALUES = ("observed", "forecast", "q05", "q10", "q50", "q90", "q95", "previous", "previous_q10", "previous_q90")
 
