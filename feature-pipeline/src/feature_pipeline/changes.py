@@ -1,7 +1,7 @@
 """What changed between two reference times: late arrivals and restatements, by series."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -13,6 +13,20 @@ from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore
 
 
+class Changed(TypedDict):
+    """What ``report`` returns, as plain JSON; times are text in UTC. ``series`` has a row of ``by_series`` for each."""
+
+    dataset: str
+    feature_group_version: int
+    known_from: str
+    known_to: str
+    start_datetime: str
+    end_datetime: str
+    arrived: int
+    restated: int
+    series: list[dict[str, Any]]
+
+
 def report(
     dataset: str,
     known_from: datetime | str,
@@ -22,7 +36,7 @@ def report(
     start_datetime: datetime | str | None = None,
     end_datetime: datetime | str | None = None,
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Changed:
     """Return which values differ between what was known at two reference times.
 
     Args:
@@ -35,8 +49,7 @@ def report(
         settings: Where the store is; default from the environment.
 
     Returns:
-        Plain JSON: the arguments, how many values arrived and were restated, and by series (only those with changes)
-        as ``by_series`` says.
+        The arguments, how many values arrived and were restated, and the same by series.
 
     Raises:
         InvalidArgument: If a time cannot be read, or the second is before the first.

@@ -1,7 +1,7 @@
 """Feature views and training datasets: which rows a model is trained on, under numbers that never change meaning."""
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from forecast_core.alarms import tuning_is_due
 from forecast_core.contracts.arguments import yes_or_no
@@ -9,6 +9,27 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
 from forecast_core.runs import resolve_run
+
+
+class Created(TypedDict):
+    """What ``create`` returns, as plain JSON; times are text in UTC.
+
+    ``rows`` and ``series`` count what the training dataset has. ``tuning_is_due``: whether an alarm began to ask for
+    tuning since the run before. ``tune``: whether this run is to tune.
+    """
+
+    feature_view_version: int
+    training_dataset_version: int
+    dataset: str
+    feature_group_version: int
+    rows: int
+    series: int
+    content_hash: str
+    start_datetime: str
+    end_datetime: str
+    reference_datetime: str
+    tuning_is_due: bool
+    tune: bool
 
 
 def create(
@@ -21,7 +42,7 @@ def create(
     tune: bool | str = False,
     run_kind: str = "manual",
     settings: Settings | None = None,
-) -> dict[str, Any]:
+) -> Created:
     """Return the versions of a feature group's feature view and of the training dataset that it gives for a window.
 
     What is not given is that of the newest ingest into the feature group; if ``end_datetime`` is given, of the newest
@@ -37,10 +58,6 @@ def create(
         run_kind: ``backfill`` if the run is of a past hour. An alarm does not make such a run tune: an alarm is about
             now, so the forecasts of the backfill would depend on the order of its runs.
         settings: Where the store is; default from the environment.
-
-    Returns:
-        Plain JSON; times are text in UTC. ``tuning_is_due``: whether an alarm began to ask for tuning since the run
-        before. ``tune``: whether this run is to tune.
 
     Raises:
         InvalidArgument: If a time cannot be read, is not a full hour, or the window is empty, or ``tune`` is neither
