@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
-import boto3
 import pytest
 from tests import object_store
 
@@ -44,9 +45,11 @@ def settings(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def stored(endpoint: str, number: int) -> ModelVersion:
     """Put a model into the bucket."""
-    client = boto3.client("s3", endpoint_url=endpoint)
-    for name, content in FILES.items():
-        client.put_object(Bucket=BUCKET, Key=f"run{number}/artifacts/model/{name}", Body=content.encode())
+    with closing(HTTPConnection(endpoint.removeprefix("http://"))) as connection:
+        for name, content in FILES.items():
+            connection.request("PUT", f"/{BUCKET}/run{number}/artifacts/model/{name}", body=content.encode())
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"")
     return ModelVersion(number, f"run{number}", f"s3://{BUCKET}/run{number}/artifacts/model", {})
 
 

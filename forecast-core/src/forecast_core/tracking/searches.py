@@ -16,6 +16,7 @@ from forecast_core.tables.declaration import Declaration
 from forecast_core.tables.delta import Change, Snapshot
 from forecast_core.tables.keyed import Value, sql
 from forecast_core.tracking import mlflow_records
+from forecast_core.tracking.trials import TRIALS, Trial, from_row, to_row
 
 _FIELDS: Final = pl.Schema(
     {
@@ -59,29 +60,6 @@ SEARCHES: Final = Frame(
     },
 )
 """One row per search that has a result, and a second one (``uploaded``) once its best configuration is a challenger."""
-
-TRIALS: Final = Frame(
-    {
-        "sweep_id": pl.String(),
-        "number": pl.Int64(),
-        "pruned": pl.Boolean(),
-        "value": pl.Float64(),
-        "point": pl.String(),
-        "measures": pl.String(),
-        "steps": pl.String(),
-    },
-    key=("sweep_id", "number"),
-    meaning={
-        "sweep_id": SEARCHES.meaning["sweep_id"],
-        "number": "place among the finished trials, from 0 on",
-        "pruned": "whether the trial was given up early",
-        "value": "objective; of a trial that was given up, the last that it reported",
-        "point": "values that were tried, by name, JSON",
-        "measures": "measures of the configuration, JSON; empty if the trial was given up",
-        "steps": "objective after each fold but the last, by fold, JSON",
-    },
-)
-"""One row per finished trial; see ``Trial``."""
 
 _SEARCHES, _TRIALS = TABLES = (
     Declaration(name="searches", frame=SEARCHES, dated_by="reference_datetime"),
@@ -169,27 +147,6 @@ class Search:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One finished trial of a search.
-
-    Attributes:
-        number: Place among the finished trials, from 0 on.
-        pruned: Whether it was given up early.
-        value: Objective; of a trial that was given up, the last one that it reported.
-        point: The values that were tried, by name.
-        measures: Measures of the configuration; empty if the trial was given up.
-        steps: Objective after each fold but the last, by fold.
-    """
-
-    number: int
-    pruned: bool
-    value: float
-    point: Mapping[str, Any]
-    measures: Mapping[str, float | None]
-    steps: Mapping[int, float]
-
-
 class Searches:
     """Delta tables ``searches`` and ``trials`` under ``settings.store``.
 
@@ -255,12 +212,11 @@ class Searches:
     def trials(self, sweep_id: str) -> list[Trial]:
         """Return the finished trials of a search, by number."""
         found = self._trials.collect(lambda rows: rows.filter(pl.col("sweep_id") == sweep_id)).sort("number")
-        return [_trial(row) for row in found.iter_rows(named=True)]
+        return [from_row(row) for row in found.iter_rows(named=True)]
 
     def write_trial(self, sweep_id: str, trial: Trial) -> None:
         """Store a finished trial; one that is stored already stays as it is."""
-        facts = {name: json.dumps(dict(getattr(trial, name))) for name in ("point", "measures", "steps")}
-        row = pl.DataFrame([{"sweep_id": sweep_id, **asdict(trial), **facts}], schema=TRIALS)
+        row = to_row(sweep_id, trial)
 
         def plan(snapshot: Snapshot) -> tuple[None, Change | None]:
             same = (pl.col("sweep_id") == sweep_id) & (pl.col("number") == trial.number)
@@ -291,15 +247,3 @@ def _row(facts: Mapping[str, Any]) -> pl.DataFrame:
 def _search(row: Mapping[str, Any]) -> Search:
     parsed = {name: json.loads(row[name]) for name in ("best_config", "metrics")}
     return Search(**{**{name: row[name] for name in _FIELDS}, **parsed})
-
-
-def _trial(row: Mapping[str, Any]) -> Trial:
-    steps = {int(step): value for step, value in json.loads(row["steps"]).items()}
-    return Trial(
-        number=row["number"],
-        pruned=row["pruned"],
-        value=row["value"],
-        point=json.loads(row["point"]),
-        measures=json.loads(row["measures"]),
-        steps=steps,
-    )
