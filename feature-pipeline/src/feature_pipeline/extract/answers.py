@@ -15,8 +15,8 @@ _SHOWN: Final = 120
 _UNITS: Final = {"s": 1, "m": 60}
 
 
-class PassingError(Exception):
-    """The request failed in a way that may pass; ``wait`` is what the source asks for, in seconds."""
+class RetryableError(Exception):
+    """The request may succeed if repeated after ``wait`` seconds; None if the source names no time."""
 
     def __init__(self, reason: str, *, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ def ask_once(
         most_bytes: Size of an answer, unpacked, that is read; what is longer is refused.
 
     Raises:
-        PassingError: If the same request may succeed later.
+        RetryableError: If the same request may succeed later.
         SourceError: If it will not.
         SourceUnavailable: If the source asks for a wait that is too long.
     """
@@ -56,7 +56,7 @@ def ask_once(
     status = said if isinstance(said, int) and said >= 400 else response.status_code
     _refuse(endpoint, status, answer, response.headers, body, longest_wait=longest_wait)
     if answer is None:
-        raise PassingError(f"an answer that is not JSON: {_start(body)}")
+        raise RetryableError(f"an answer that is not JSON: {_start(body)}")
     if not isinstance(answer, dict) or not isinstance(answer.get("records"), list):
         raise SourceError(f"{endpoint} answers without records: {_start(body)}", url=endpoint)
     return answer
@@ -77,11 +77,11 @@ def _fetch(
                         url=endpoint,
                     )
                 if time.monotonic() > deadline:
-                    raise PassingError(f"an answer that takes longer than {longest_answer:.0f} s")
+                    raise RetryableError(f"an answer that takes longer than {longest_answer:.0f} s")
     except httpx.InvalidURL as error:
         raise SourceError(f"{endpoint} is no url: {error}", url=endpoint) from error
     except httpx.RequestError as error:
-        raise PassingError(f"{type(error).__name__}: {error}") from error
+        raise RetryableError(f"{type(error).__name__}: {error}") from error
     return response, bytes(body)
 
 
@@ -96,7 +96,7 @@ def _refuse(
                 f"{endpoint} asks to wait for {wait:.0f} s, longer than {longest_wait:.0f} s; try again later.",
                 wait=wait,
             )
-        raise PassingError(f"status {status}{', too many requests' if status == 429 else ''}", wait=wait)
+        raise RetryableError(f"status {status}{', too many requests' if status == 429 else ''}", wait=wait)
     if status >= 400:
         raise SourceError(
             f"{endpoint} refuses the request: status {status}, {_start(body)}", url=endpoint, status=status

@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from feature_pipeline.datasets import Dataset, named
 from feature_pipeline.extract import pages
-from feature_pipeline.extract.answers import PassingError, ask_once
+from feature_pipeline.extract.answers import RetryableError, ask_once
 from feature_pipeline.extract.pace import Pace
 from feature_pipeline.extract.raw import (
     HOUR,
@@ -157,16 +157,16 @@ def connected(url: str, settings: Settings, patience: Patience) -> Iterator[page
 
 
 def _patiently(once: pages.Ask, query: dict[str, str], endpoint: str, patience: Patience) -> dict[str, Any]:
-    """Return the answer to one query, asked again while it fails in a way that may pass."""
+    """Return the answer to one query; repeat the request while it raises ``RetryableError``."""
     again = wait_random_exponential(multiplier=patience.base_wait, max=patience.longest_wait)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, PassingError) else None
+        asked = error.wait if isinstance(error, RetryableError) else None
         return again(state) if asked is None else asked
 
     attempts = Retrying(
-        retry=retry_if_exception_type(PassingError),
+        retry=retry_if_exception_type(RetryableError),
         stop=stop_after_attempt(patience.attempts),
         wait=wait,
         sleep=patience.sleep,
@@ -174,7 +174,7 @@ def _patiently(once: pages.Ask, query: dict[str, str], endpoint: str, patience: 
     )
     try:
         return attempts(once, query)
-    except PassingError as error:
+    except RetryableError as error:
         raise SourceUnavailable(
             f"{endpoint} does not answer after {patience.attempts} attempts (last: {error}); try again later.",
             url=endpoint,
