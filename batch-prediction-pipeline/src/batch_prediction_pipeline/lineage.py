@@ -2,31 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, cast
 
 from forecast_core.contracts.settings import Settings
+from forecast_core.provenance.recreate import Recreated
 from forecast_core.provenance.recreate import recreate as make_again
-from forecast_core.provenance.trace import trace
-
-Facts = dict[str, Any]
-"""Plain JSON; docs/provenance.md lists what is in each part."""
+from forecast_core.provenance.trace import Trace, trace
 
 
-class Lineage(TypedDict):
-    """What ``of_forecast`` returns: the parts of ``provenance.trace`` and, if asked for, of ``provenance.recreate``.
+class Lineage(Trace):
+    """What ``of_forecast`` returns: the parts of ``provenance.trace`` and, if asked for, of ``provenance.recreate``."""
 
-    Times are text in UTC; energy is in kWh.
-    """
-
-    forecast: Facts
-    run: Facts
-    model: Facts
-    configuration: Facts
-    training_dataset: Facts
-    feature_view: Facts
-    observations: Facts
-    ingests: Facts
-    recreated: NotRequired[Facts]
+    recreated: NotRequired[Recreated]
 
 
 def of_forecast(
@@ -62,6 +49,7 @@ def of_forecast(
         "feature_view_version": feature_view_version,
     }
     found = trace(settings, area=area, consumer_type=consumer_type, datetime_utc=datetime_utc, **run)
+    # A Trace is a Lineage without what may be absent.
     lineage = cast("Lineage", found)
     return {**lineage, "recreated": make_again(settings, **run)} if recreate else lineage
 

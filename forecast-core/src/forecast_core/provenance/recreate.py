@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -24,9 +24,66 @@ from forecast_core.provenance.runs import forecast_rows
 from load_forecaster import ForecasterConfig
 
 
+class Digests(TypedDict):
+    """Three SHA-256 of one thing; None where it was not recorded, is not kept, or was not made."""
+
+    recorded: str | None
+    kept: str | None
+    recreated: str | None
+
+
+class DatasetAgain(TypedDict):
+    """The training dataset read again: content hashes, what is wrong with its file, and rows that differ from it."""
+
+    version: int
+    recorded: str
+    recreated: str
+    file: str
+    different_rows: int | None
+    same: bool
+
+
+class ModelAgain(TypedDict):
+    """The model fitted again: digests of its files by name, and whether the metrics are those that were recorded."""
+
+    version: int
+    files: dict[str, Digests]
+    metrics_same: bool
+    same: bool
+
+
+class ForecastsAgain(TypedDict):
+    """The forecasts made again: digests of their rows, and whether the history is the one that was recorded."""
+
+    rows: int
+    history_same: bool
+    recorded: str
+    kept: str
+    recreated: str
+    different_rows: int
+    same: bool
+
+
+class CodeDifferences(TypedDict):
+    """In words, where the installed code differs from the code that made the model and the forecasts."""
+
+    model: list[str]
+    forecasts: list[str]
+
+
+class Recreated(TypedDict):
+    """How a run that was made again compares with what was kept of it; ``same`` if everything is identical."""
+
+    same: bool
+    training_dataset: DatasetAgain
+    model: ModelAgain
+    forecasts: ForecastsAgain
+    code: CodeDifferences
+
+
 def recreate(
     settings: Settings, *, reference_datetime: datetime | str, feature_view_version: int | str | None = None
-) -> dict[str, Any]:
+) -> Recreated:
     """Make one archived run again from the observations, and compare each step with what was kept of it.
 
     The training dataset is read again as known at its reference time; the model is fitted again on that, with the
@@ -54,10 +111,11 @@ def recreate(
     with tempfile.TemporaryDirectory() as folder:
         model = _model(settings, origin, training, Path(folder))
         forecasts = _forecasts(settings, origin, Path(folder))
-    steps = {"training_dataset": dataset, "model": model, "forecasts": forecasts}
     return {
-        "same": all(step["same"] for step in steps.values()),
-        **steps,
+        "same": dataset["same"] and model["same"] and forecasts["same"],
+        "training_dataset": dataset,
+        "model": model,
+        "forecasts": forecasts,
         "code": {
             "model": differences(_made_by(origin.model.tags)["code"]),
             "forecasts": differences(_made_by(origin.facts)["code"]),
@@ -79,7 +137,7 @@ def _known(settings: Settings, origin: Origin, window: Window, reference_datetim
     )
 
 
-def _training_dataset(settings: Settings, origin: Origin) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _training_dataset(settings: Settings, origin: Origin) -> tuple[pl.DataFrame, DatasetAgain]:
     """Return the observations as they were known, and how they compare with what was registered and with the file."""
     recorded = origin.dataset
     again = _known(settings, origin, recorded.window, recorded.known_at)
@@ -99,7 +157,7 @@ def _training_dataset(settings: Settings, origin: Origin) -> tuple[pl.DataFrame,
     }
 
 
-def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: Path) -> dict[str, Any]:
+def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: Path) -> ModelAgain:
     """Fit into ``folder``; return how its files compare with those that are kept and those that were recorded."""
     tags = origin.model.tags
     if missing := sorted({"config", "files", "fh", "metrics", "origins"} - set(tags)):
@@ -123,7 +181,7 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
         kept: dict[str, str] = dict(of_files(tracking.download_model(settings, origin.model)))
     except NotFoundError:
         kept = {}
-    files = {
+    files: dict[str, Digests] = {
         name: {"recorded": recorded.get(name), "kept": kept.get(name), "recreated": made.get(name)}
         for name in sorted({*recorded, *kept, *made})
     }
@@ -136,20 +194,22 @@ def _model(settings: Settings, origin: Origin, training: pl.DataFrame, folder: P
     }
 
 
-def _forecasts(settings: Settings, origin: Origin, folder: Path) -> dict[str, Any]:
+def _forecasts(settings: Settings, origin: Origin, folder: Path) -> ForecastsAgain:
     """Forecast with the model in ``folder``; return how the rows compare with the archive and what was recorded."""
     facts = origin.facts
     history = _known(settings, origin, origin.window, origin.reference_datetime)
     predictions = load_forecaster.load(folder).predict(history, end=origin.window.end, fh=facts["fh"])
     again = forecast_rows(predictions, run=facts)
     history_hash = content_hash(history, definition_hash=origin.view.definition_hash, window=origin.window)
-    digests = {"recorded": facts["forecasts_hash"], "kept": of_frame(origin.forecasts), "recreated": of_frame(again)}
+    recorded, kept, made = facts["forecasts_hash"], of_frame(origin.forecasts), of_frame(again)
     return {
         "rows": again.height,
         "history_same": history_hash == facts["history_hash"],
-        **digests,
+        "recorded": recorded,
+        "kept": kept,
+        "recreated": made,
         "different_rows": _different_rows(origin.forecasts, again),
-        "same": len(set(digests.values())) == 1 and history_hash == facts["history_hash"],
+        "same": recorded == kept == made and history_hash == facts["history_hash"],
     }
 
 

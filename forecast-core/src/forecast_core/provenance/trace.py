@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
@@ -21,6 +21,54 @@ from forecast_core.tracking import ModelVersion
 LATEST: Final = 6
 """How many observations and ingests are shown one by one, the latest first."""
 
+Facts = dict[str, Any]
+"""A record as it was kept, plain JSON: its keys are those of the table or of the tags that it comes from."""
+
+
+class Source(TypedDict):
+    """How many of the observations came from one URL."""
+
+    url: str
+    values: int
+
+
+class Observations(TypedDict):
+    """The observations of the forecast's series as known then; ``sha256`` is of ``digests.of_frame``.
+
+    ``latest`` are the last hours, each with ``energy_consumption`` in kWh and the time at which it became known.
+    """
+
+    count: int
+    first_hour: str | None
+    last_hour: str | None
+    sha256: str
+    latest: list[Facts]
+
+
+class Ingests(TypedDict):
+    """The ingests that the observations came from: that of the run's own reference time, and the latest of all."""
+
+    count: int
+    sources: list[Source]
+    of_run: Facts | None
+    latest: list[Facts]
+
+
+class Trace(TypedDict):
+    """What one forecast came from. Times are text in UTC; energy is in kWh.
+
+    ``run`` is a row of ``archive.RUNS``, ``feature_view`` the view's definition with its version and hash.
+    """
+
+    forecast: Facts
+    run: Facts
+    model: Facts
+    configuration: Facts
+    training_dataset: Facts
+    feature_view: Facts
+    observations: Observations
+    ingests: Ingests
+
 
 def trace(
     settings: Settings,
@@ -30,7 +78,7 @@ def trace(
     datetime_utc: datetime | str,
     reference_datetime: datetime | str,
     feature_view_version: int | str | None = None,
-) -> dict[str, Any]:
+) -> Trace:
     """Return everything that one archived forecast came from, by the records that were kept when it was made.
 
     Args:
@@ -76,7 +124,7 @@ def trace(
     }
 
 
-def _run(origin: Origin) -> dict[str, Any]:
+def _run(origin: Origin) -> Facts:
     facts = dict(origin.facts)
     made_by = json.loads(facts.pop("made_by"))
     return {
@@ -88,7 +136,7 @@ def _run(origin: Origin) -> dict[str, Any]:
     }
 
 
-def _model(model: ModelVersion) -> dict[str, Any]:
+def _model(model: ModelVersion) -> Facts:
     """Return what the registry keeps of a version; the tags that hold JSON are parsed."""
     parsed = {name: json.loads(model.tags[name]) for name in ("metrics", "files") if name in model.tags}
     made_by = json.loads(model.tags.get("made_by", '{"dag_run_id": null, "code": null}'))
@@ -97,9 +145,9 @@ def _model(model: ModelVersion) -> dict[str, Any]:
     return {"version": model.version, "run_id": model.run_id, "source": model.source, **parsed, "tags": tags, **made_by}
 
 
-def _configuration(settings: Settings, model: ModelVersion) -> dict[str, Any]:
+def _configuration(settings: Settings, model: ModelVersion) -> Facts:
     source = model.tags.get("config_source", "not recorded")
-    found: dict[str, Any] = {"source": source, "values": json.loads(model.tags.get("config", "null"))}
+    found: Facts = {"source": source, "values": json.loads(model.tags.get("config", "null"))}
     if " sweep " in source:
         search = tracking.Searches(settings).found().get(source.split()[-1])
         result: Mapping[str, Any] = {} if search is None else search.to_json()
@@ -107,14 +155,14 @@ def _configuration(settings: Settings, model: ModelVersion) -> dict[str, Any]:
     return found
 
 
-def _training_dataset(origin: Origin) -> dict[str, Any]:
+def _training_dataset(origin: Origin) -> Facts:
     dataset = origin.dataset
     window = {"window_start": as_text(dataset.window.start), "window_end": as_text(dataset.window.end)}
     facts = {name: value for name, value in asdict(dataset).items() if name != "window"}
     return {**_plain(facts), **window}
 
 
-def _observations(observed: pl.DataFrame) -> dict[str, Any]:
+def _observations(observed: pl.DataFrame) -> Observations:
     """Return the count, hash and latest of one series' observations, each with the time at which it became known."""
     latest = observed.sort("datetime_utc", descending=True).head(LATEST)
     return {
@@ -126,7 +174,7 @@ def _observations(observed: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> dict[str, Any]:
+def _ingests(settings: Settings, origin: Origin, observed: pl.DataFrame) -> Ingests:
     """Return how many ingests the observations came from, and the facts of the run's own and of the latest others."""
     view = origin.view
     recorded = FeatureStore(settings).ingests(
@@ -175,7 +223,7 @@ def _given_by(ingest: Ingest, observed: pl.DataFrame) -> int:
     return observed.filter(pl.col("known_at") == ingest.known_at).height
 
 
-def _ingest(ingest: Ingest) -> dict[str, Any]:
+def _ingest(ingest: Ingest) -> Facts:
     kept = ("validation_result", "warnings", "missing_hours", "series")
     return {
         "known_at": as_text(ingest.known_at),
@@ -189,5 +237,5 @@ def _ingest(ingest: Ingest) -> dict[str, Any]:
     }
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[str, Any]) -> Facts:
     return {name: as_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
