@@ -85,8 +85,8 @@ def run(settings: Settings, reference: datetime, *, days: int = DAYS) -> dict[st
     }
     at: dict[str, Any] = {"reference_datetime": features["reference_datetime"], "settings": settings}
     view = feature_view.create(1, **bounds, dataset=features["dataset"], **at)
-    versions = {name: view[name] for name in ("feature_view_version", "training_dataset_version")}
-    model = train.from_best_config(24, **versions, **at)
+    versions = (view["feature_view_version"], view["training_dataset_version"])
+    model = train.from_best_config(24, *versions, **at)
     scores = monitoring.compute(view["feature_view_version"], **at)
     forecasts = batch.predict(24, view["feature_view_version"], model["model_version"], **bounds, **at)
     return {"features": features, "view": view, "model": model, "monitoring": scores, "forecasts": forecasts}

@@ -68,8 +68,8 @@ def live(settings: Settings, reference: datetime, url: str, dag_run_id: str) -> 
     }
     at: dict[str, Any] = {"reference_datetime": features["reference_datetime"], "settings": settings}
     view = feature_view.create(1, **window, dataset=features["dataset"], **at)
-    versions = {name: view[name] for name in ("feature_view_version", "training_dataset_version")}
-    model = train.from_best_config(24, **versions, dag_run_id=dag_run_id, **at)
+    versions = (view["feature_view_version"], view["training_dataset_version"])
+    model = train.from_best_config(24, *versions, dag_run_id=dag_run_id, **at)
     return batch.predict(
         24, view["feature_view_version"], model["model_version"], **window, dag_run_id=dag_run_id, **at
     )
