@@ -11,7 +11,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_pipeline import demo, pipeline
-from forecast_core.contracts.errors import InvalidArgument, SourceError, StorageError, ValidationError, WindowError
+from forecast_core.contracts.errors import (
+    ForecastingError,
+    InvalidArgument,
+    SourceError,
+    StorageError,
+    ValidationError,
+    WindowError,
+)
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
@@ -229,6 +236,20 @@ def test_a_row_without_a_value_or_without_a_time_is_missing_and_told(
     # Once the source has both, they are new.
     mended = pipeline.run(REFERENCE + timedelta(hours=1), 15, 1, archive(rows), settings=settings)
     assert (mended["new"], mended["revised"]) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("x"), pl.exceptions.PanicException("x"), pl.exceptions.ShapeError("x")]
+)
+def test_no_error_but_those_of_the_tree_leaves_a_run(
+    error: BaseException, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: pl.DataFrame) -> pl.DataFrame:
+        raise error
+
+    monkeypatch.setattr("feature_pipeline.pipeline.transform", broken)
+    with pytest.raises(ForecastingError, match=f"a defect of this software, not of the data: {type(error).__name__}"):
+        pipeline.run(REFERENCE, 15, 1, settings=settings)
 
 
 def test_two_values_for_one_key_stop_the_load_and_both_are_named(

@@ -6,6 +6,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import Final, TypedDict
 
+from feature_pipeline import defects
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
 from feature_pipeline.validation import validate
@@ -114,6 +115,7 @@ def run(
     return {"days_delay": delay, "days_export": export, **loaded}
 
 
+@defects.named
 def load(
     window: Window,
     *,
