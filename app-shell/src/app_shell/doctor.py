@@ -14,16 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell import stack
+from app_shell.ml_pipeline_steps import STEPS
 from forecast_core.contracts.errors import ForecastingError
 from forecast_core.contracts.settings import Settings
 
-DISTRIBUTIONS: Final = (
-    "forecast-core",
-    "feature-pipeline",
-    "training-pipeline",
-    "batch-prediction-pipeline",
-    "app-shell",
-)
+_OF_STEPS: Final = tuple(dict.fromkeys(step.distribution for step in STEPS))
+DISTRIBUTIONS: Final = ("load-forecaster", "forecast-core", *_OF_STEPS, "app-shell")
+"""The wheels that a run needs."""
 _GIB: Final = 2**30
 _DISK: Final = (0.5, 3.0)
 _MEMORY: Final = (1.0, 3.0)
