@@ -129,10 +129,12 @@ def test_arguments_that_cannot_be_used_are_refused(
 
 
 def test_a_locked_tracking_database_is_a_tracking_error(system: Any, given: dict[str, Any]) -> None:
-    with closing(sqlite3.connect(system.settings.root / "mlflow.db", isolation_level=None)) as holder:
+    database = system.settings.root / "mlflow.db"
+    hasty = system.settings.model_copy(update={"tracking_uri": f"sqlite:///{database}?timeout=0.1"})
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         with pytest.raises(TrackingError, match="database is locked"):
-            batch.predict(**given, settings=system.settings)
+            batch.predict(**given, settings=hasty)
 
 
 def test_what_drove_each_forecast_is_archived_with_it_and_sums_to_it(system: Any, given: dict[str, Any]) -> None:

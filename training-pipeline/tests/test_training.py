@@ -2,6 +2,7 @@ import json
 import sqlite3
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -146,10 +147,12 @@ def test_arguments_that_cannot_be_read_are_refused(system: Any, argument: dict[s
 
 def test_a_locked_tracking_database_is_a_tracking_error_and_training_later_succeeds(system: Any) -> None:
     made = system.ingest(REFERENCE)
-    with closing(sqlite3.connect(system.settings.root / "mlflow.db", isolation_level=None)) as holder:
+    database = system.settings.root / "mlflow.db"
+    hasty = system.settings.model_copy(update={"tracking_uri": f"sqlite:///{database}?timeout=0.1"})
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         with pytest.raises(TrackingError, match="database is locked"):
-            _train(system, made)
+            _train(replace(system, settings=hasty), made)
     assert _train(system, made)["model_version"] == 1
 
 
