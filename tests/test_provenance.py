@@ -242,7 +242,7 @@ def test_an_archived_forecast_with_another_value_is_found(copied: Settings) -> N
 
 
 def test_what_is_not_there_is_an_error_that_says_what_is(system: Settings) -> None:
-    with pytest.raises(NotFoundError, match="3 times from 2024-04-12 05:00 to 2024-04-12 07:00"):
+    with pytest.raises(NotFoundError, match=r"made from 2024-04-12 05:00 to 2024-04-12 07:00 \(3 in all\)"):
         trace(system, **of(HOURS[0] - HOUR))
     with pytest.raises(NotFoundError, match="DK1 has no consumer type '999'; it has 111, 121, 215"):
         trace(system, **of(HOURS[0], consumer_type="999"))
