@@ -68,7 +68,8 @@ def test_a_registered_version_says_what_made_it(system: Any) -> None:
     tags = registered.tags
     assert tags["feature_view_version"] == str(made["feature_view_version"])
     assert tags["training_dataset_version"] == str(made["training_dataset_version"])
-    assert tags["code_version"] == "training-pipeline 1.0.0, forecast-core 1.0.0, load-forecaster 1.0.0"
+    distributions = ("training-pipeline", "forecast-core", "load-forecaster")
+    assert tags["code_version"] == ", ".join(f"{name} {version(name)}" for name in distributions)
     assert json.loads(tags["config"]) == load_forecaster.DEFAULT.to_dict()
     assert registered.run_id is not None
     run = client(system.settings).get_run(registered.run_id)
