@@ -151,11 +151,11 @@ test: dev $(DEPLOY)/.installed ## run every test, including one of the whole sys
 	@$(MAKE) --no-print-directory test-stack
 
 .PHONY: test-units
-test-units:
+test-units: dev $(DEPLOY)/.installed
 	$(PYTEST) -n 2 -m "not stack"
 
 .PHONY: test-stack
-test-stack:
+test-stack: dev $(DEPLOY)/.installed
 	$(PYTEST) -p no:randomly -m stack
 
 .PHONY: test-python
