@@ -23,3 +23,29 @@ def test_an_interrupted_run_ends_with_130_without_a_traceback_or_half_a_run(sour
     assert run.returncode == 130, said
     assert "Traceback" not in said
     assert not list(root.glob("store/forecast_runs/**/*.parquet"))
+
+
+IN_A_CALLBACK = """
+import sys, time, weakref
+from app_shell.__main__ import deliver_interrupts
+
+class Thing:
+    pass
+
+def callback(_):
+    raise KeyboardInterrupt
+
+deliver_interrupts()
+thing = Thing()
+watched = weakref.ref(thing, callback)
+try:
+    del thing
+    time.sleep(600)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_an_interrupt_that_arrives_in_a_callback_is_not_lost_and_leaves_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_CALLBACK], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
