@@ -92,8 +92,10 @@ def variable(stack: Stack, name: str, value: str) -> Iterator[None]:
 
 
 def test_one_command_takes_a_fresh_machine_to_forecasts(started: Started) -> None:
-    for line in ("Ingested", "54,", "76 series", "Model       version 1", "default", "seasonal naive", "1,824 rows"):
+    for line in ("Ingested", "54,", "76 series", "default", "seasonal naive", "1,824 rows"):
         assert line in started.first_run
+    # If the hour changes while the stack starts, the scheduler first runs the hour before, whose model is version 1.
+    assert re.search(r"Model {7}version [12],", started.first_run)
     assert str(started.stack.root / "secrets") in started.first_run
     assert re.findall(r"\d+\.\d s  run_feature_pipeline", started.first_run)
     assert started.stack.secret("index-password") not in started.first_run
@@ -123,15 +125,16 @@ def test_a_second_run_builds_nothing_and_doubles_nothing(started: Started) -> No
     runs = [re.findall(r"run (manual__\S+) of", text)[0] for text in (started.first_run, started.second_run)]
     # The hour may have changed in between, and with it the run and its window.
     if runs[0] == runs[1]:
-        # The watch, which has minutes of its own, may have looked in between; monitoring has nothing to judge yet.
+        # The watch, which has minutes of its own, may have looked in between.
         first, second = (
             {name: size for name, size in files.items() if not name.startswith("alarms/")}
             for files in (started.store_after_first, started.store_after_second)
         )
         assert first == second
-        checks = Alarms(settings_of(started.stack)).read_checks(feature_view_version=1)
-        hour = pl.col("reference_datetime") == pl.col("reference_datetime").dt.truncate("1h")
-        assert checks.filter(hour, pl.col("source") == "monitoring").is_empty()
+    # Monitoring has nothing to judge at the first run of all.
+    checks = Alarms(settings_of(started.stack)).read_checks(feature_view_version=1)
+    first_run = ForecastArchive(settings_of(started.stack)).read_runs()["reference_datetime"].min()
+    assert checks.filter(pl.col("reference_datetime") <= first_run, pl.col("source") == "monitoring").is_empty()
     archived = ForecastArchive(settings_of(started.stack)).read(feature_view_version=1)
     keys = ["feature_view_version", "reference_datetime", "area", "consumer_type", "datetime_utc"]
     assert not archived.select(keys).is_duplicated().any()
