@@ -147,8 +147,8 @@ docs: dev ## build the documentation site; check its links and that it loads not
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## run every test, including one of the whole system under a real Airflow
-	@$(MAKE) --no-print-directory test-units
-	@$(MAKE) --no-print-directory test-stack
+	@# The tests of the stack are one group: one worker runs them and mostly waits, two run the unit tests meanwhile.
+	$(PYTEST) -n 3 --dist loadgroup
 
 .PHONY: test-units
 test-units: dev $(DEPLOY)/.installed
@@ -156,7 +156,7 @@ test-units: dev $(DEPLOY)/.installed
 
 .PHONY: test-stack
 test-stack: dev $(DEPLOY)/.installed
-	$(PYTEST) -p no:randomly -m stack
+	$(PYTEST) -m stack
 
 .PHONY: test-python
 test-python: ## run the unit tests under another interpreter, if it is installed: PYTHON=3.12

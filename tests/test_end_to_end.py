@@ -7,7 +7,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -36,6 +38,7 @@ PIPELINE_TASKS = (
     "batch_predict",
 )
 PAST = datetime(2024, 3, 31, 5, tzinfo=UTC)
+KILLED = PAST + timedelta(days=100)
 FORECAST = ["area", "consumer_type", "datetime_utc", "energy_consumption", "q05", "q95", "quality"]
 
 
@@ -140,6 +143,15 @@ def test_a_second_run_builds_nothing_and_doubles_nothing(started: Started) -> No
     assert not archived.select(keys).is_duplicated().any()
 
 
+def test_a_task_that_is_due_when_the_stack_starts_again_succeeds_at_its_first_try(started: Started) -> None:
+    """Tasks that the scheduler starts before the API server answers fail at their first try."""
+    asked = {"start_date_gte": started.second_start.isoformat(), "order_by": "start_date"}
+    runs = started.stack.api.get("/api/v2/dags/due_at_start/dagRuns", params=asked).json()["dag_runs"]
+    assert runs, "no run was due"
+    assert wait(started.stack, "due_at_start", runs[0]["dag_run_id"]) == "success"
+    assert tasks(started.stack, "due_at_start", runs[0]["dag_run_id"])["report"]["try_number"] == 1
+
+
 def test_a_failed_run_exits_non_zero_and_names_task_reason_and_log(stack: Stack) -> None:
     with variable(stack, "ml_pipeline_url", "nonsense://nowhere"):
         failed = stack.make("run", "ONCE=1", check=False)
@@ -156,6 +168,65 @@ def test_one_run_beside_a_stack_that_is_up_leaves_it_up(stack: Stack) -> None:
     assert "scheduler" in names
 
 
+@pytest.fixture(scope="session")
+def users_run(stack: Stack) -> tuple[str, datetime]:
+    """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.
+
+    It is of this hour, so that the scheduler has no hour of its own to run when the DAG is unpaused.
+    """
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return trigger(stack, "users_dag", hour), hour
+
+
+@dataclass
+class KilledRun:
+    """A run of ml_pipeline, each of whose tasks is killed once."""
+
+    identifier: str
+    killed: list[str] = field(default_factory=list)
+    state: str = ""
+
+
+@pytest.fixture(scope="session")
+def killed_run(stack: Stack) -> Iterator[Future[KilledRun]]:
+    """A run whose tasks are killed. It mostly waits for retries, so it goes on beside tests that start no such run.
+
+    A backfill may run beside it: only runs of other kinds share the DAG's one place for an active run.
+    """
+    run = KilledRun(trigger(stack, "ml_pipeline", KILLED))
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(kill_each_task_once, stack, run)
+
+
+def kill_each_task_once(stack: Stack, run: KilledRun) -> KilledRun:
+    """Kill -9 what runs our code for each task of a run, at its first try; return when the run has ended."""
+    path = f"/api/v2/dags/ml_pipeline/dagRuns/{run.identifier}"
+    while (state := stack.api.get(path).json()["state"]) in {"queued", "running"}:
+        for name, task in tasks(stack, "ml_pipeline", run.identifier).items():
+            is_next = task["state"] == "running" and name in PIPELINE_TASKS and name not in run.killed
+            if is_next and kill_task(stack, run.identifier, name):
+                run.killed.append(name)
+        time.sleep(0.2)
+    run.state = state
+    return run
+
+
+def kill_task(stack: Stack, run: str, task: str) -> bool:
+    """Kill -9 the Python of a task's environment, if it is running our code."""
+    for process in stack.processes():
+        try:
+            command, environment = process.cmdline(), process.environ()
+            started = time.time() - process.create_time()
+        except psutil.Error:
+            continue
+        is_task = (environment.get("AIRFLOW_CTX_DAG_RUN_ID"), environment.get("AIRFLOW_CTX_TASK_ID")) == (run, task)
+        if is_task and command and "task-environments" in command[0] and started > 0.5:
+            os.kill(process.pid, signal.SIGKILL)
+            return True
+    return False
+
+
+@pytest.mark.usefixtures("killed_run", "users_run")
 def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack, tmp_path: Any) -> None:
     hours = [PAST + timedelta(hours=offset) for offset in range(2)]
     span = [
@@ -265,33 +336,15 @@ def test_the_watch_sends_an_open_alarm_once_to_the_configured_address_and_logs_n
     assert "hidden-word" not in logs
 
 
-@pytest.fixture(scope="session")
-def users_run(stack: Stack) -> tuple[str, datetime]:
-    """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.
-
-    It is of this hour, so that the scheduler has no hour of its own to run when the DAG is unpaused.
-    """
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return trigger(stack, "users_dag", hour), hour
-
-
-@pytest.mark.usefixtures("users_run")
-def test_a_killed_task_is_retried_to_the_same_state(stack: Stack, tmp_path: Any) -> None:
-    # Its tasks run in the same environments, and are not to be killed in the others' stead.
-    assert stack.api.patch("/api/v2/dags/ml_pipeline_watch", json={"is_paused": True}).is_success
-    reference = PAST + timedelta(days=100)
-    run = trigger(stack, "ml_pipeline", reference)
-    killed = []
-    while (state := stack.api.get(f"/api/v2/dags/ml_pipeline/dagRuns/{run}").json()["state"]) in {"queued", "running"}:
-        for name, task in tasks(stack, "ml_pipeline", run).items():
-            if task["state"] == "running" and name in PIPELINE_TASKS and name not in killed and kill_task(stack):
-                killed.append(name)
-        time.sleep(0.2)
-    assert state == "success"
-    assert killed == list(PIPELINE_TASKS)
-    assert {tasks(stack, "ml_pipeline", run)[name]["try_number"] for name in PIPELINE_TASKS} == {2}
-    alone = run_in_shell(stack, tmp_path, reference=reference)
-    assert forecasts(settings_of(stack), reference).equals(forecasts(alone, reference))
+def test_a_killed_task_is_retried_to_the_same_state(
+    stack: Stack, killed_run: Future[KilledRun], tmp_path: Path
+) -> None:
+    run = killed_run.result()
+    assert run.state == "success"
+    assert run.killed == list(PIPELINE_TASKS)
+    assert {tasks(stack, "ml_pipeline", run.identifier)[name]["try_number"] for name in PIPELINE_TASKS} == {2}
+    alone = run_in_shell(stack, tmp_path, reference=KILLED)
+    assert forecasts(settings_of(stack), KILLED).equals(forecasts(alone, KILLED))
 
 
 def task_log(stack: Stack, run: str, task: str) -> str:
@@ -304,20 +357,6 @@ def result(stack: Stack, run: str, task: str, key: str) -> Any:
     path = f"/api/v2/dags/ml_pipeline/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
     value = stack.api.get(path).json()["value"]
     return json.loads(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def kill_task(stack: Stack) -> bool:
-    """Kill -9 the Python of a task environment, if one is running our code."""
-    for process in stack.processes():
-        try:
-            command = process.cmdline()
-            started = time.time() - process.create_time()
-        except psutil.Error:
-            continue
-        if command and "task-environments" in command[0] and started > 0.5:
-            os.kill(process.pid, signal.SIGKILL)
-            return True
-    return False
 
 
 def test_a_dag_that_users_wrote_for_the_course_runs(stack: Stack, users_run: tuple[str, datetime]) -> None:
