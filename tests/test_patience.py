@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import REPOSITORY
+from tests.stack import DISTRIBUTIONS, REPOSITORY
 
-TESTS = sorted([*REPOSITORY.glob("*/tests/**/*.py"), *REPOSITORY.glob("tests/**/*.py"), REPOSITORY / "conftest.py"])
+# By name: the root folder has a folder `tests`, too, that of the tests' stack with its environments.
+FOLDERS = [*(REPOSITORY / name / "tests" for name in DISTRIBUTIONS), REPOSITORY / "tests"]
+TESTS = sorted([*(path for folder in FOLDERS for path in folder.rglob("*.py")), REPOSITORY / "conftest.py"])
 CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 REQUESTS = {"get", "post", "put", "delete", "head", "Client"}
 LONG_S = 600

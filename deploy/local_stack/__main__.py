@@ -27,6 +27,8 @@ def start(layout: Layout) -> AirflowApi:
     layout.logs.mkdir(parents=True, exist_ok=True)
     layout.packages.mkdir(exist_ok=True)
     processes.check_ports(layout)
+    # Before anything else: an older Airflow must not touch the databases of a newer one.
+    publication.refuse_older_checkout(layout)
     with step("passwords and keys"):
         credentials.create(layout)
     with step("Airflow's environment"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from local_stack import airflow_settings, database, publication
 from local_stack.layout import ENVIRONMENTS, REPOSITORY, Layout, SetupError, process_environment
+from local_stack.progress import say
 
 CREATE_STORES = """
 from forecast_core import stores, tracking
@@ -45,10 +46,13 @@ def install_airflow(layout: Layout) -> None:
 
 
 def publish(layout: Layout) -> None:
-    """Build, publish and pin the wheels; Airflow is not told of them."""
+    """Build, publish and pin the wheels, and say if the deployed version changes; Airflow is not told of them."""
     environment = {**process_environment(layout), "PYTHONPATH": str(REPOSITORY / "deploy")}
     command = [str(layout.executable("deploy", "python")), "-m", "local_stack.publication"]
-    run_logged(layout, "publish", command, environment)
+    log = run_logged(layout, "publish", command, environment)
+    for line in log.splitlines():
+        if line.startswith("note: "):
+            say(f"  {line}")
 
 
 def install_wheels(layout: Layout, *, stop: Callable[[str], None] = lambda _: None) -> None:
@@ -132,8 +136,8 @@ def make_task_environments(layout: Layout) -> None:
         _mark(marker, pins)
 
 
-def run_logged(layout: Layout, name: str, command: list[str], environment: dict[str, str]) -> None:
-    """Run a set-up command with its output in a log of that name.
+def run_logged(layout: Layout, name: str, command: list[str], environment: dict[str, str]) -> str:
+    """Run a set-up command with its output in a log of that name; return the log.
 
     Raises:
         SetupError: If it fails, with the last lines of its output and the log.
@@ -144,9 +148,11 @@ def run_logged(layout: Layout, name: str, command: list[str], environment: dict[
         done = subprocess.run(
             command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=layout.root, check=False
         )
+    text = log.read_text(encoding="utf-8", errors="replace")
     if done.returncode:
-        tail = "\n    ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+        tail = "\n    ".join(text.splitlines()[-8:])
         raise SetupError(f"{name} failed:\n    {tail}\n  log: {log}")
+    return text
 
 
 def _is_current(marker: Path, content: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Publish our distributions: build, upload what the index lacks, pin what tasks install, tell Airflow.
 
-``deploy/ml-pipeline.sh`` runs this. A published version never changes, and nothing is built twice.
+``deploy/ml-pipeline.sh`` and ``make up`` run this. A published version never changes, nothing is built twice, and the
+deployed version only goes up: a checkout that is older than what is deployed changes nothing.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from packaging.version import Version
 
 from local_stack import wheels
 from local_stack.airflow_api import AirflowApi
@@ -20,31 +23,57 @@ from local_stack.progress import say
 def publish(layout: Layout) -> str:
     """Build all distributions, upload what the index lacks, and pin the version; return that.
 
-    Prints a line for each distribution. Uploads core first, so that what is in the index can always be installed.
+    Prints a line for each distribution, and a line that begins with ``note:`` if the deployed version changes. Compares
+    every file with the index before the first upload, so that a refused publication publishes nothing; then uploads
+    core first, so that what is in the index can always be installed.
 
     Raises:
-        SetupError: If a file is published with other content, or the index does not answer.
+        SetupError: If a newer version is deployed, a file is published with other content, or the index does not
+            answer.
     """
+    refuse_older_checkout(layout)
+    version, before = _version(), deployed_version(layout)
     index = Index(layout)
-    for name in DISTRIBUTIONS:
-        files = wheels.build(layout, name)
-        missing = index.missing(name, files)
-        for path in missing:
+    built = {name: wheels.build(layout, name) for name in DISTRIBUTIONS}
+    missing = {name: index.missing(name, files) for name, files in built.items()}
+    for name, files in built.items():
+        for path in missing[name]:
             index.upload(name, path)
         [wheel] = [path.name for path in files if path.suffix == ".whl"]
-        say(f"{name}: published {wheel}" if missing else f"{name}: unchanged")
-    return pin(layout, index)
+        say(f"{name}: published {wheel}" if missing[name] else f"{name}: unchanged")
+    pin(layout, version, built)
+    if before and before != version:
+        say(f"note: the deployed version changes from {before} to {version}")
+    return version
 
 
-def pin(layout: Layout, index: Index) -> str:
-    """Write the pins of the version in the repository; return that version.
+def refuse_older_checkout(layout: Layout) -> None:
+    """Raise SetupError if a newer version than this checkout's is deployed.
+
+    Its tables and databases may have formats that this checkout does not know.
+    """
+    version, deployed = _version(), deployed_version(layout)
+    if deployed and Version(version) < Version(deployed):
+        raise SetupError(
+            f"version {deployed} is deployed and this checkout has {version}, and the deployed version only goes up: "
+            f"update the checkout, or give it a number above {deployed} with `make version V=X.Y.Z`"
+        )
+
+
+def pin(layout: Layout, version: str, built: dict[str, list[Path]]) -> None:
+    """Write the pins of a published version.
 
     ``our-packages.txt`` names our wheels with their SHA-256, for whatever is installed on this machine.
     ``constraints.txt`` adds the lock's version and hashes of every other package, for the DAG's own tasks.
     ``variables.json`` has the Airflow Variables that tell the DAG of both.
+
+    Args:
+        layout: Where everything is.
+        version: The version of all distributions.
+        built: The published files of each distribution. No other file of that version in the index is installed: one
+            that somebody added by hand, such as a second build of a wheel, has none of the hashes.
     """
-    version = _version()
-    ours = "".join(_pin_of(index, name, version) for name in DISTRIBUTIONS)
+    ours = "".join(_pin_of(name, version, files) for name, files in built.items())
     export = [str(layout.executable("deploy", "uv")), "export", "--frozen", "--no-dev", "--all-packages"]
     export += ["--no-emit-workspace", "--no-header", "--no-annotate", "--quiet", "--format", "requirements.txt"]
     export += ["--extra", "tracking"]
@@ -56,7 +85,14 @@ def pin(layout: Layout, index: Index) -> str:
     variables = {"ml_pipeline_version": version, "python_virtualenv_operator_cache_key": digest}
     _write(layout.deployed / "constraints.txt", text)
     _write(layout.deployed / "our-packages.txt", ours)
-    _write(layout.deployed / "variables.json", json.dumps(variables, indent=2) + "\n")
+    _write(_variables(layout), json.dumps(variables, indent=2) + "\n")
+
+
+def deployed_version(layout: Layout) -> str | None:
+    """Return the version that tasks install; None before the first deployment."""
+    if not _variables(layout).exists():
+        return None
+    version: str = json.loads(_variables(layout).read_text(encoding="utf-8"))["ml_pipeline_version"]
     return version
 
 
@@ -106,12 +142,9 @@ def _version() -> str:
     return versions.pop()
 
 
-def _pin_of(index: Index, name: str, version: str) -> str:
-    prefix = f"{name.replace('-', '_')}-{version}"
-    hashes = [digest for file, digest in index.files(name).items() if file.startswith((f"{prefix}-", f"{prefix}.tar"))]
-    if not hashes:
-        raise SetupError(f"the private index has no {name} {version}; its log is logs/index.log of the root folder")
-    return f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in sorted(hashes)) + "\n"
+def _pin_of(name: str, version: str, files: list[Path]) -> str:
+    hashes = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return f"{name}=={version}" + "".join(f" --hash=sha256:{digest}" for digest in hashes) + "\n"
 
 
 def _write(path: Path, text: str) -> None:
