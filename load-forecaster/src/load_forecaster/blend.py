@@ -71,7 +71,7 @@ def fit_members(
     if gap + fh > distant.FROM:
         return Members(years=years)
     panel = some_series(panel.until(panel.hours, WINDOW_DAYS))
-    known = cleaned(panel)
+    known = cleaned(panel).positive
     training = training_set(
         panel, truth=known, values=bridged(panel, known), fh=gap + fh, config=config, factors=factors
     )
@@ -87,7 +87,7 @@ def fit_members(
 def _fit_years(panel: Panel, fh: int, gap: int, threads: int) -> yearly.Years | None:
     if panel.hours < yearly.LEAST_DAYS * 24:
         return None
-    known = cleaned(panel)
+    known = cleaned(panel).positive
     return yearly.fit(panel, truth=known, filled=bridged(panel, known), fh=fh, gap=gap, threads=threads)
 
 
@@ -99,9 +99,23 @@ def some_series(panel: Panel) -> Panel:
 
 
 def member_parts(
-    panel: Panel, filled: FloatArray, features: Block, members: Members, config: ForecasterConfig
+    panel: Panel,
+    filled: FloatArray,
+    offset: FloatArray,
+    features: Block,
+    members: Members,
+    config: ForecasterConfig,
 ) -> dict[str, FloatArray]:
-    """Return what each member adds to the forecast [lead, series] in kWh."""
+    """Return what each member adds to the forecast [lead, series] in kWh.
+
+    Args:
+        panel: The history.
+        filled: Its values [hour, series] in kWh plus ``offset``, with gaps bridged.
+        offset: What was added to each series [series], in kWh (``cleaning.Cleaned``); the forecast is without it.
+        features: Features at the end of the history.
+        members: The fitted members.
+        config: Tunables.
+    """
     fh, rest = len(features.gaussian), 1 - config.trees_weight
     parts: dict[str, tuple[float, FloatArray]] = {}
     if members.trees is not None:
@@ -113,28 +127,37 @@ def member_parts(
         parts["autoregression"] = rest * SHARES["autoregression"], changes
         parts["smoothing"] = rest * SHARES["smoothing"], smoothing.forecast(panel, filled, fh=fh)
     ceiling = CEILING * np.nan_to_num(filled[-336:]).max(axis=0, initial=0.0)
-    recent = {name: weight * np.clip(values, 0.0, ceiling) for name, (weight, values) in parts.items()}
+    recent = {name: weight * (np.clip(values, 0.0, ceiling) - offset) for name, (weight, values) in parts.items()}
     if members.years is None:
         return recent
     added = members.years.predict(*_of_years(panel, features))
-    path = np.clip((features.gaussian + added) * features.level, 0.0, ceiling)
+    path = np.clip((features.gaussian + added) * features.level, 0.0, ceiling) - offset
     share = _share_of_years(added, config)
     return {name: (1 - share) * part for name, part in recent.items()} | {"years": share * np.nan_to_num(path)}
 
 
 def distant_parts(
-    panel: Panel, filled: FloatArray, members: Members, *, fh: int, gap: int, config: ForecasterConfig
+    panel: Panel,
+    filled: FloatArray,
+    offset: FloatArray,
+    members: Members,
+    *,
+    fh: int,
+    gap: int,
+    config: ForecasterConfig,
 ) -> tuple[Parts, list[bool], Callable[[], Parts]]:
     """Return what adds to a forecast of hours far ahead, which series years know, and what makes the explanation."""
     path = distant.pattern(panel, filled, gap=gap, fh=fh)
     if members.years is None:
-        return {"pattern": path}, [False for _ in panel.series], dict
+        return {"pattern": path - offset}, [False for _ in panel.series], dict
     level = np.nan_to_num(mean_known(filled[-WEEK:]))
     own, calendar = years_distant.own_features(filled, panel.hours), calendar_features(panel, panel.hours + gap)
     groups = members.years.contributions(own, calendar, panel.series)
     added = np.asarray(sum(groups.values()))
     share = _share_of_years(added, config)
-    years = np.nan_to_num(np.clip(path + added * level, 0.0, CEILING * np.nan_to_num(filled).max(axis=0, initial=0.0)))
+    ceiling = CEILING * np.nan_to_num(filled).max(axis=0, initial=0.0)
+    years = np.nan_to_num(np.clip(path + added * level, 0.0, ceiling) - offset)
+    path = path - offset
 
     def features() -> Parts:
         return {USUAL: path} | {name: share * np.nan_to_num(part) * level for name, part in groups.items()}
@@ -151,14 +174,17 @@ def _of_years(panel: Panel, features: Block) -> tuple[FloatArray, FloatArray, tu
     return years_near.own_features(features.missed), calendar_features(panel, panel.hours), panel.series
 
 
-def feature_parts(panel: Panel, features: Block, members: Members, config: ForecasterConfig) -> Parts:
+def feature_parts(
+    panel: Panel, offset: FloatArray, features: Block, members: Members, config: ForecasterConfig
+) -> Parts:
     """Return what each group of inputs adds to the part of the fitted members [lead, series], in kWh."""
     fitted: list[tuple[float, Parts]] = []
     if members.trees is not None:
         fitted.append((config.trees_weight, members.trees.contributions(features)))
     if members.ridge is not None:
         fitted.append(((1 - config.trees_weight) * SHARES["ridge"], members.ridge.contributions(features)))
-    total: dict[str, FloatArray] = {USUAL: features.gaussian * sum(weight for weight, _ in fitted)}
+    usual = features.gaussian - offset / features.level
+    total: dict[str, FloatArray] = {USUAL: usual * sum(weight for weight, _ in fitted)}
     for weight, parts in fitted:
         for name, part in parts.items():
             total[name] = total.get(name, np.zeros(features.gaussian.shape)) + weight * part
@@ -166,7 +192,7 @@ def feature_parts(panel: Panel, features: Block, members: Members, config: Forec
         added = members.years.contributions(*_of_years(panel, features))
         share = _share_of_years(next(iter(added.values())), config)
         total = {name: (1 - share) * part for name, part in total.items()}
-        total[USUAL] += share * features.gaussian
+        total[USUAL] += share * usual
         for name, part in added.items():
             total[name] = total.get(name, np.zeros(features.gaussian.shape)) + share * np.nan_to_num(part)
     return {name: part * features.level for name, part in total.items()}

@@ -1,24 +1,53 @@
 """Remove implausible values; fill gaps from earlier hours only."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
-
-OUTLIER_FACTOR = 10.0
-"""A value of more than this many times the series' 95 % quantile is removed."""
+from load_forecaster.plausibility import BLOCK_DAYS, DAY, Mask, feeds_in, implausible
 
 
-def cleaned(panel: Panel) -> FloatArray:
-    """Return the values [hour, series] in kWh with negative ones and outliers replaced by NaN."""
-    values = panel.values
-    seen = ~np.isnan(values).all(axis=0)
-    limit = np.full(values.shape[1], np.inf)
-    if seen.any():
-        high = np.nanquantile(values[:, seen], 0.95, axis=0)
-        limit[seen] = np.where(high > 0, OUTLIER_FACTOR * high, np.inf)
-    plausible = (values >= 0) & (values <= limit)
-    return np.where(plausible, values, np.nan)
+@dataclass(frozen=True)
+class Cleaned:
+    """A history without its faults.
+
+    Attributes:
+        known: Plausible values [hour, series] in kWh, NaN where there is none.
+        implausible: Which values [hour, series] were removed.
+        feeds_in: Which series [series] are ordinarily negative.
+        offset: What is added to each series [series] before it is forecast and taken away after it, in kWh. Levels and
+            logarithms need positive values; 0 for series that are.
+    """
+
+    known: FloatArray
+    implausible: Mask
+    feeds_in: Mask
+    offset: FloatArray
+
+    @property
+    def positive(self) -> FloatArray:
+        """Known values [hour, series] plus the offset: what levels and members are made of."""
+        return self.known + self.offset
+
+
+def cleaned(panel: Panel) -> Cleaned:
+    """Return the values of a panel without faults of measurement and transmission, judged by this panel alone."""
+    feed_in = feeds_in(panel.values)
+    removed = implausible(panel.values, feed_in)
+    known = np.where(removed, np.nan, panel.values)
+    return Cleaned(known, removed, feed_in, _offset(known, feed_in))
+
+
+def _offset(known: FloatArray, feed_in: Mask) -> FloatArray:
+    """Return the offset of each series: one that feeds in then lies between its usual range and twice that."""
+    offset = np.zeros(known.shape[1])
+    recent = known[-DAY * BLOCK_DAYS :]
+    for series in np.flatnonzero(feed_in & ~np.isnan(recent).all(axis=0)).tolist():
+        low, high = np.nanquantile(recent[:, series], [0.01, 0.99])
+        offset[series] = max(0.0, (high - low) - low)
+    return offset
 
 
 def bridged(panel: Panel, values: FloatArray) -> FloatArray:

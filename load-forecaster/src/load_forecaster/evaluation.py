@@ -6,6 +6,7 @@ an honest measure for the price of one fit.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import polars as pl
 
 from load_forecaster import metrics
 from load_forecaster.blend import Members, fit_members
+from load_forecaster.cleaning import cleaned
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.factors import Factors
@@ -55,6 +57,11 @@ class Backtest:
     gap: int
     config: ForecasterConfig
 
+    @cached_property
+    def plausible(self) -> FloatArray:
+        """Values [hour, series] in kWh that forecasts are scored against: no error of a meter is held against them."""
+        return cleaned(self.panel).known
+
     @property
     def training(self) -> Panel:
         """The history before the first origin, which the model is fitted on."""
@@ -81,11 +88,11 @@ class Backtest:
         then = self.panel.until(origin, self.config.history_days)
         point = point_forecast(then, members, fh=fh, gap=gap, config=self.config, factors=factors)
         truth = np.full(point.values.shape, np.nan)
-        came = self.panel.values[origin + gap : origin + gap + fh]
+        came = self.plausible[origin + gap : origin + gap + fh]
         truth[: len(came)] = came
         # A series that had not appeared yet was not forecast.
         appeared = ~np.isnan(then.values).all(axis=0)
-        naive = naive_values(then.values, fh=gap + fh, season=24)[gap:]
+        naive = naive_values(point.known, fh=gap + fh, season=24)[gap:]
         failed = np.array([reason is not None for reason in point.reasons])
         return truth, np.where(appeared, point.values, np.nan), naive, point.variation, failed
 

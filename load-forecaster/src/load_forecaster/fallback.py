@@ -3,10 +3,12 @@
 import numpy as np
 
 from load_forecaster import distant
+from load_forecaster.cleaning import Cleaned
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.features import WEEK, mean_known
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
+from load_forecaster.plausibility import Mask
 from load_forecaster.seasonal import earlier_days
 
 LEAST_HOURS = 72
@@ -16,22 +18,23 @@ SILENT_HOURS = 48
 """A series without a value for so many hours is not forecast by the model."""
 
 
-def why_not(known: FloatArray) -> list[str | None]:
+def why_not(history: Cleaned) -> list[str | None]:
     """Return, for each series, why it needs a fallback; None if the model can forecast it.
 
     Args:
-        known: Plausible values [hour, series] up to the first hour to be forecast, NaN where there is none.
+        history: Values up to the first hour to be forecast.
     """
-    return [_reason(known[:, series]) for series in range(known.shape[1])]
+    values, removed = history.known, history.implausible
+    return [_reason(values[:, series], removed[:, series]) for series in range(values.shape[1])]
 
 
-def _reason(series: FloatArray) -> str | None:
+def _reason(series: FloatArray, removed: Mask) -> str | None:
     hours = np.flatnonzero(~np.isnan(series))
     if len(hours) == 0:
-        return "no observation"
+        return "no plausible observation" if removed.any() else "no observation"
     silent = len(series) - 1 - int(hours[-1])
     if silent >= SILENT_HOURS:
-        return f"silent for {silent} hours"
+        return f"no plausible value for {silent} hours" if removed[-silent:].any() else f"silent for {silent} hours"
     if len(hours) < LEAST_HOURS:
         return f"only {len(hours)} hours of history"
     last_week = series[-WEEK:][~np.isnan(series[-WEEK:])]

@@ -29,15 +29,22 @@ class Calibration:
     scores: tuple[float, ...] = NORMAL_SCORES
 
     def quantiles(
-        self, point: FloatArray, *, variation: FloatArray, series: tuple[tuple[str, str], ...], fallback: np.ndarray
+        self,
+        point: FloatArray,
+        *,
+        variation: FloatArray,
+        series: tuple[tuple[str, str], ...],
+        fallback: np.ndarray,
+        lowest: FloatArray | float = 0.0,
     ) -> dict[str, FloatArray]:
-        """Return the quantiles [lead, series] around ``point``, ordered, not negative; ``q50`` is the point forecast.
+        """Return the quantiles [lead, series] around ``point``, ordered; ``q50`` is the point forecast.
 
         Args:
             point: Forecast [lead, series] in kWh.
             variation: Mean absolute day-to-day variation of each series, in kWh.
             series: Key of each series; one that was not calibrated on gets the typical share.
             fallback: Whether the forecast of the series is a fallback, which is trusted no more than a naive one.
+            lowest: The least possible value of each series [series] in kWh; no quantile is below it.
         """
         share = np.array([self.share.get(key, self.typical_share) for key in series])
         share = np.where(fallback, np.maximum(share, 1.0), share)
@@ -47,7 +54,7 @@ class Calibration:
         bounds = {}
         for index, (name, score) in enumerate(zip(QUANTILES, self.scores, strict=True)):
             side = 0.0 if index == middle else min(score, 0.0) if index < middle else max(score, 0.0)
-            bounds[name] = np.maximum(point + side * scale, 0.0)
+            bounds[name] = np.maximum(point + side * scale, lowest)
         return bounds
 
 

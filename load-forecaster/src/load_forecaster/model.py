@@ -22,7 +22,7 @@ from load_forecaster.gaussian import WINDOW_DAYS, gaussian_forecasts, relative
 from load_forecaster.intervals import Calibration
 from load_forecaster.metrics import FloatArray
 from load_forecaster.naive import long_frame
-from load_forecaster.panel import Panel, check_horizon, from_observations
+from load_forecaster.panel import IntArray, Panel, check_horizon, from_observations
 from load_forecaster.schema import PREDICTIONS
 from load_forecaster.training import LEAST_DAYS
 
@@ -35,15 +35,25 @@ DECIMALS = 3
 
 @dataclass(frozen=True)
 class PointForecast:
-    """Forecast ``values[lead, series]`` in kWh; why it is a fallback (None: it is not); usual day-to-day change.
+    """A forecast of every series of a panel.
 
-    ``members`` is what each member adds to the forecast; ``features`` makes what each group of inputs adds to what the
-    fitted members say.
+    Attributes:
+        values: [lead, series] in kWh.
+        reasons: Why a series has a fallback; None if the model forecasts it.
+        left_out: Implausible hours of each series [series] among those that the forecast is made from.
+        lowest: The least value of each series [series] that is possible, in kWh.
+        variation: Mean absolute change of each series [series] from day to day, in kWh.
+        known: Plausible values [hour, series] up to the first forecast hour, NaN where there is none.
+        members: What each member adds to the forecast, [lead, series] in kWh.
+        features: Makes what each group of inputs adds to what the fitted members say, [lead, series] in kWh.
     """
 
     values: FloatArray
     reasons: list[str | None]
+    left_out: IntArray
+    lowest: FloatArray
     variation: FloatArray
+    known: FloatArray
     members: Parts
     features: Callable[[], Parts]
 
@@ -59,25 +69,28 @@ def point_forecast(
 ) -> PointForecast:
     """Forecast ``fh`` hours, the first of them ``gap`` hours after the panel's end; ``factors`` may serve."""
     panel = panel.until(panel.hours, LOOKED_AT_DAYS)
-    known = cleaned(panel)
-    filled = bridged(panel, known)
-    why, parts, features = _modelled(panel, filled, members, fh, gap, config, factors)
+    clean = cleaned(panel)
+    filled = bridged(panel, clean.positive)
+    why, parts, features = _modelled(panel, filled, clean.offset, members, fh, gap, config, factors)
     modelled = np.asarray(sum(parts.values()))
     sound = np.isfinite(modelled).all(axis=0)
     reason = [
         first or (second if ok else "the model gave no number")
-        for first, second, ok in zip(why_not(known), why, sound, strict=True)
+        for first, second, ok in zip(why_not(clean), why, sound, strict=True)
     ]
     failed = np.array([each is not None for each in reason], dtype=bool)
-    values = np.where(failed, fallback(panel, filled, gap=gap, fh=fh, config=config), modelled)
+    values = np.where(failed, fallback(panel, filled, gap=gap, fh=fh, config=config) - clean.offset, modelled)
     # What is missing of the last day makes the forecast less certain.
-    missing = np.isnan(known[-24:]).mean(axis=0)
+    missing = np.isnan(clean.known[-24:]).mean(axis=0)
     shown = {name: np.where(failed, 0.0, part) for name, part in parts.items()}
     shown["fallback"] = np.where(failed, values, 0.0)
     return PointForecast(
         np.asarray(np.round(values, DECIMALS)),
         reason,
+        clean.implausible[-24 * WINDOW_DAYS :].sum(axis=0),
+        np.where(clean.feeds_in, -np.inf, 0.0),
         variation(filled, panel.hours) * (1 + missing),
+        clean.known,
         shown,
         lambda: {name: np.where(failed, 0.0, part) for name, part in features().items()},
     )
@@ -86,6 +99,7 @@ def point_forecast(
 def _modelled(
     panel: Panel,
     filled: FloatArray,
+    offset: FloatArray,
     members: Members,
     fh: int,
     gap: int,
@@ -94,7 +108,7 @@ def _modelled(
 ) -> tuple[list[str | None], Parts, Callable[[], Parts]]:
     """Return why each series has no model (None: it has), what each member adds, and what makes its explanation."""
     if gap + fh > distant.FROM:
-        parts, learnt, features = distant_parts(panel, filled, members, fh=fh, gap=gap, config=config)
+        parts, learnt, features = distant_parts(panel, filled, offset, members, fh=fh, gap=gap, config=config)
         return [None if each else f"observations end {gap} hours before" for each in learnt], parts, features
     if members.none:
         none = f"the model needs {LEAST_DAYS} days of history"
@@ -114,9 +128,17 @@ def _modelled(
     )
     return (
         [None for _ in panel.series],
-        {name: part[gap:] for name, part in member_parts(recent, filled, inputs, members, config).items()},
-        lambda: {name: part[gap:] for name, part in feature_parts(recent, inputs, members, config).items()},
+        {name: part[gap:] for name, part in member_parts(recent, filled, offset, inputs, members, config).items()},
+        lambda: {name: part[gap:] for name, part in feature_parts(recent, offset, inputs, members, config).items()},
     )
+
+
+def _quality(reason: str | None, left_out: int) -> str:
+    """Return the quality of a forecast, as ``schema.PREDICTIONS`` describes it."""
+    if reason is not None:
+        return f"fallback: {reason}"
+    hours = "hour" if left_out == 1 else "hours"
+    return f"model: {left_out} implausible {hours} left out" if left_out else "model"
 
 
 @dataclass(frozen=True)
@@ -138,8 +160,8 @@ class Forecaster:
             fh: Hours to forecast, at most those that the model was fitted for (default).
 
         Returns:
-            ``schema.PREDICTIONS``, sorted by key: finite, not negative, quantiles in order; ``quality`` is ``model``
-            or ``fallback: why``.
+            ``schema.PREDICTIONS``, sorted by key: finite, quantiles in order, negative only for series that feed in.
+            ``quality`` is ``model``, ``model: N implausible hours left out`` or ``fallback: why``.
 
         Raises:
             InvalidArgument: If an argument is out of range.
@@ -169,10 +191,10 @@ class Forecaster:
     def _predictions(self, panel: Panel, point: PointForecast) -> pl.DataFrame:
         failed = np.array([reason is not None for reason in point.reasons], dtype=bool)
         bounds = self.calibration.quantiles(
-            point.values, variation=point.variation, series=panel.series, fallback=failed
+            point.values, variation=point.variation, series=panel.series, fallback=failed, lowest=point.lowest
         )
         columns = {"energy_consumption": point.values}
         columns |= {name: np.round(bound, DECIMALS) for name, bound in bounds.items()}
-        quality = [f"fallback: {reason}" if reason else "model" for reason in point.reasons]
+        quality = [_quality(*each) for each in zip(point.reasons, point.left_out.tolist(), strict=True)]
         labels = pl.Series("quality", np.repeat(np.array(quality, dtype=object), len(point.values)), dtype=pl.String)
         return checked(long_frame(panel, columns, gap=self.gap).with_columns(labels), PREDICTIONS, name="predictions")

@@ -1,14 +1,19 @@
 """The seasonal naive forecast, which every model has to beat."""
 
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 import polars as pl
 
+from load_forecaster.cleaning import cleaned
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
 from load_forecaster.schema import HOUR, OBSERVATIONS
+
+JUDGED_DAYS: Final = 90
+"""Older values are repeated for silent series only, and taken as they are."""
 
 
 def naive_values(values: FloatArray, *, fh: int, season: int, gap: int = 0) -> FloatArray:
@@ -35,8 +40,16 @@ def naive_values(values: FloatArray, *, fh: int, season: int, gap: int = 0) -> F
     return forecast
 
 
+def plausible(panel: Panel) -> FloatArray:
+    """Return the values [hour, series] of a panel; of the last ``JUDGED_DAYS`` days only those that are plausible."""
+    recent = panel.until(panel.hours, JUDGED_DAYS)
+    return np.concatenate([panel.values[: panel.hours - recent.hours], cleaned(recent).known])
+
+
 def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int = 24, gap: int = 0) -> pl.DataFrame:
     """Return, for each forecast hour, the newest value that was observed a whole number of seasons before it.
+
+    Implausible values of the last ``JUDGED_DAYS`` days are not repeated (``plausibility``).
 
     Args:
         history: Rows of ``schema.OBSERVATIONS``; those at ``end`` or later are not looked at.
@@ -57,7 +70,7 @@ def seasonal_naive(history: pl.DataFrame, *, end: datetime, fh: int, season: int
     if season < 1:
         raise InvalidArgument(f"season must be at least 1 hour, not {season}", argument="season", value=season)
     panel = from_observations(history, end=end, fh=gap + fh, days=3660, timezone="UTC")
-    values = naive_values(panel.values, fh=fh, season=season, gap=gap)
+    values = naive_values(plausible(panel), fh=fh, season=season, gap=gap)
     return long_frame(panel, {"energy_consumption": values}, gap=gap)
 
 

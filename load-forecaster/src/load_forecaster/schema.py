@@ -74,7 +74,7 @@ PREDICTIONS: Final = Frame(
         **OBSERVATIONS.meaning,
         "energy_consumption": "point forecast, kWh in that hour",
         **{name: f"{share:.0%} quantile, kWh in that hour" for name, share in QUANTILES.items()},
-        "quality": "``model``, or ``fallback: `` and the reason",
+        "quality": "``model``, ``model: N implausible hours left out``, or ``fallback: `` and the reason",
     },
 )
 """Forecasts: a point and quantiles per series and hour."""

@@ -18,7 +18,10 @@ class ForecastHour(Model):
     q50: float = Field(examples=[93493.0])
     q90: float = Field(examples=[98387.8])
     q95: float = Field(examples=[100120.4])
-    quality: str = Field(description="`model`, or `fallback: ` and the reason.", examples=["model"])
+    quality: str = Field(
+        description="`model`, `model: N implausible hours left out`, or `fallback: ` and the reason.",
+        examples=["model"],
+    )
 
 
 class SeriesForecast(Model):

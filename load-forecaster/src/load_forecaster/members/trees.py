@@ -82,9 +82,12 @@ def _mean(node: dict[str, Any]) -> tuple[float, int]:
 
 
 def fit(training: TrainingSet, *, config: ForecasterConfig, threads: int) -> Trees:
-    """Fit on the rows that were observed; the same input gives the same trees, whatever ``threads`` is."""
-    observed = training.weight > 0
-    rows = (training.x[observed], training.y[observed], training.weight[observed])
+    """Fit on the rows that were observed; the same input gives the same trees, whatever ``threads`` is.
+
+    Rows that were not observed stay, without weight: each tree draws the rows that it sees by their place, and a
+    fault in one series must not draw other rows of all others.
+    """
+    rows = (training.x.reshape(-1, len(NAMES)), training.y.ravel(), training.weight.ravel())
 
     def grow(bag: int) -> str:
         import lightgbm
