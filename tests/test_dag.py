@@ -165,7 +165,7 @@ def test_the_watch_runs_by_itself_twice_an_hour_and_needs_no_other_dag(watch: di
 
 def test_the_retraining_policy_is_read_when_training_runs(facts: dict[str, Any]) -> None:
     arguments = facts["tasks"]["train_from_best_config"]["arguments"]
-    assert arguments["retrain"] == "{{ var.value.get('ml_pipeline_retrain', '') }}"
+    assert arguments["retrain"] == templated(Variable("retrain"))
 
 
 def test_the_dag_calls_what_the_steps_say_with_the_arguments_that_they_say(facts: dict[str, Any]) -> None:
@@ -186,7 +186,8 @@ def templated(source: Source) -> Any:
     if isinstance(source, Result):
         return ["result", source.step, source.key]
     if isinstance(source, Variable):
-        return f"{{{{ var.value.get('ml_pipeline_{source.name}', '{VARIABLES[source.name]}') }}}}"
+        variable = f"var.value.get('ml_pipeline_{source.name}', '{VARIABLES[source.name]}')"
+        return f"{{{{ (dag_run.conf or {{}}).get('{source.name}', {variable}) }}}}"
     return {
         "reference_datetime": "{{ (dag_run.logical_date or dag_run.run_after).strftime('%Y-%m-%d %H:%M') }}",
         "kind": "{{ dag_run.run_type }}",
@@ -213,6 +214,57 @@ def test_the_branch_reads_what_create_feature_view_decided(stack: Stack) -> None
         "branch_run_hyperparameter_tuning",
         "branch_skip_hyperparameter_tuning",
     ]
+
+
+CONF = """
+import json, sys
+from types import SimpleNamespace
+import jinja2
+sys.path.insert(0, sys.argv[1])
+import ml_pipeline_dag
+dag = ml_pipeline_dag.ml_pipeline()
+first, second = dag.get_task("run_feature_pipeline"), dag.get_task("create_feature_view")
+def outcome(conf):
+    run, variables = SimpleNamespace(conf=conf), SimpleNamespace(value={"ml_pipeline_days_export": "20"})
+    try:
+        first._pre_execute_hook({"dag_run": run})
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    arguments = {**first.op_kwargs["arguments"], "tune": second.op_kwargs["arguments"]["tune"]}
+    shown = [arguments[name] for name in ("days_export", "days_delay", "url", "tune")]
+    return [jinja2.Template(each).render(dag_run=run, var=variables) for each in shown]
+print("RESULT" + json.dumps([outcome(conf) for conf in json.loads(sys.argv[2])]))
+"""
+
+
+def test_the_conf_of_a_triggered_run_takes_the_place_of_variables_and_an_unknown_key_is_refused(stack: Stack) -> None:
+    """It was ignored in silence. The Variable says 20 days."""
+    given: list[Any] = [
+        None,
+        {},
+        {"days_export": 60, "should_run_hyperparameter_tuning": True},
+        {"url": "/data/a.csv", "days_delay": "0"},
+        {"days_export": None},
+    ]
+    refused: list[Any] = [{"day_export": 60}, {"ml_pipeline_url": "x", "days_export": 1}, {"": 1}]
+    command = [stack.program("airflow", "python"), "-c", CONF, str(REPOSITORY / "airflow" / "dags")]
+    command.append(json.dumps(given + refused))
+    done = subprocess.run(command, env=stack.worker_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout.split("RESULT")[1])
+    assert outcomes[: len(given)] == [
+        ["20", "15", "demo://denmark", "False"],
+        ["20", "15", "demo://denmark", "False"],
+        ["60", "15", "demo://denmark", "True"],
+        ["20", "0", "/data/a.csv", "False"],
+        # No number: the function says so.
+        ["None", "15", "demo://denmark", "False"],
+    ]
+    for said, conf in zip(outcomes[len(given) :], refused, strict=True):
+        assert said.startswith(f"AirflowFailException: conf of this run has {next(iter(conf))!r}, which")
+        assert "days_export" in said.split("it reads")[1]
+        assert len(said) <= 500
+        assert "\n" not in said
 
 
 TELL = """
@@ -257,7 +309,8 @@ def test_variables_and_the_reference_time_are_read_when_a_task_runs(facts: dict[
         "url": "demo://denmark",
         "feature_group_version": "1",
     }.items():
-        assert arguments[name] == f"{{{{ var.value.get('ml_pipeline_{name}', '{default}') }}}}"
+        variable = f"var.value.get('ml_pipeline_{name}', '{default}')"
+        assert arguments[name] == f"{{{{ (dag_run.conf or {{}}).get('{name}', {variable}) }}}}"
 
 
 RETRIES = """

@@ -53,9 +53,9 @@ def settings_of(stack: Stack) -> Settings:
     return Settings(root_dir=stack.root)
 
 
-def trigger(stack: Stack, dag: str, logical_date: datetime | None) -> str:
+def trigger(stack: Stack, dag: str, logical_date: datetime | None, **conf: Any) -> str:
     text = logical_date.strftime("%Y-%m-%dT%H:%M:%SZ") if logical_date else None
-    answer = stack.api.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": text})
+    answer = stack.api.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": text, "conf": conf})
     assert answer.is_success, answer.text
     unpaused = stack.api.patch(f"/api/v2/dags/{dag}", json={"is_paused": False})
     assert unpaused.is_success, unpaused.text
@@ -380,6 +380,9 @@ def test_tuning_runs_behind_its_branch_and_training_takes_what_it_found(stack: S
     states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
     assert states.pop("branch_skip_hyperparameter_tuning") == "skipped"
     assert set(states.values()) == {"success"}
+    # What the pipelines log is in the task's log while it runs, a line for each trial among it.
+    for trial in (1, 2):
+        assert f"INFO training_pipeline.study: trial {trial} of 2" in task_log(stack, run, "run_hyperparameter_tuning")
     facts = str(result(stack, run, "train_from_best_config", "champion"))
     # It has to prove itself on origins that the search did not see, unless it is the default.
     assert "best_config from sweep" in facts
@@ -387,13 +390,10 @@ def test_tuning_runs_behind_its_branch_and_training_takes_what_it_found(stack: S
 
 
 def test_a_failed_tuning_keeps_training_from_running_and_says_what_was_at_hand(stack: Stack) -> None:
-    with (
-        variable(stack, "ml_pipeline_should_run_hyperparameter_tuning", "True"),
-        # Too short a history to compare configurations in it.
-        variable(stack, "ml_pipeline_days_export", "1"),
-    ):
-        run = trigger(stack, "ml_pipeline", PAST + timedelta(days=250))
-        assert wait(stack, "ml_pipeline", run) == "failed"
+    # Too short a history to compare configurations in it.
+    conf = {"should_run_hyperparameter_tuning": True, "days_export": 1}
+    run = trigger(stack, "ml_pipeline", PAST + timedelta(days=250), **conf)
+    assert wait(stack, "ml_pipeline", run) == "failed"
     states = {name: task["state"] for name, task in tasks(stack, "ml_pipeline", run).items()}
     assert states["run_hyperparameter_tuning"] == "failed"
     assert states["train_from_best_config"] == "upstream_failed"
@@ -438,6 +438,13 @@ def test_bad_input_fails_at_once_without_a_retry_and_stores_nothing(stack: Stack
     )
     assert "days_export must be at least 1, not -3" in log.read_text()
     assert "At hand: nothing" in log.read_text()
+
+
+def test_a_run_whose_conf_has_an_unknown_key_is_refused_by_its_first_task(stack: Stack) -> None:
+    run = trigger(stack, "ml_pipeline", PAST - timedelta(days=51), day_export=3)
+    assert wait(stack, "ml_pipeline", run) == "failed"
+    assert tasks(stack, "ml_pipeline", run)["run_feature_pipeline"]["try_number"] == 1
+    assert "conf of this run has 'day_export'" in task_log(stack, run, "run_feature_pipeline")
 
 
 def test_without_the_private_index_a_fresh_task_fails_and_says_so(

@@ -2,7 +2,8 @@
 
 ``ml_pipeline_steps.py`` says which function each task calls, and with which arguments. Every task runs in an
 environment of its own, made once per deployed version from the private package index and kept. Nothing of a pipeline is
-imported here. Variables are read when a task runs, not when this file is parsed.
+imported here. Variables are read when a task runs, not when this file is parsed. The ``conf`` of a triggered run takes
+their place for that run: ``{"days_export": 60}`` instead of the Variable ``ml_pipeline_days_export``.
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Context, Label, TriggerRule, chain, dag, task
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
+from airflow.sdk.exceptions import AirflowFailException
 
 from ml_pipeline_steps import STEPS, TUNE, VARIABLES, Constant, Result, Run, Source, Variable
 from pipeline_alarms import tell
@@ -48,13 +50,24 @@ def report_failure(context: Context) -> None:
         tell([f"alarm: {instance.task_id} of ml_pipeline failed at reference {reference_datetime}: {reason}"])
 
 
+def refuse_unknown_conf(context: Context) -> None:
+    """Fail a run whose ``conf`` has what no task reads: a key with a typing mistake must not be ignored in silence."""
+    unknown = sorted(set(context["dag_run"].conf or {}) - set(VARIABLES))
+    if unknown:
+        raise AirflowFailException(
+            f"conf of this run has {', '.join(map(repr, unknown))}, which ml_pipeline does not read; it reads "
+            f"{', '.join(VARIABLES)}: trigger the run again"
+        )
+
+
 def argument(source: Source, results: dict[str, PlainXComArg]) -> Any:
     """Return what stands for an argument: a constant, a template, or a key of a result, which Airflow replaces."""
     match source:
         case Constant(value):
             return value
         case Variable(name):
-            return f"{{{{ var.value.get('ml_pipeline_{name}', '{VARIABLES[name]}') }}}}"
+            variable = f"var.value.get('ml_pipeline_{name}', '{VARIABLES[name]}')"
+            return f"{{{{ (dag_run.conf or {{}}).get('{name}', {variable}) }}}}"
         case Run(fact):
             return RUN_TEMPLATES[fact]
         case Result(step, key):
@@ -85,6 +98,7 @@ def ml_pipeline() -> None:
             limit=timedelta(minutes=step.minutes),
             # A skipped tuning lets the next step run; a failed one does not.
             rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if place == first_after else TriggerRule.ALL_SUCCESS,
+            before=refuse_unknown_conf if place == 0 else None,
         )
 
     @task.branch(task_id="if_run_hyperparameter_tuning_branching")

@@ -6,7 +6,7 @@ environment. ``.airflowignore`` keeps this file from being read as a DAG.
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def pipeline_task(
     *,
     limit: timedelta,
     rule: TriggerRule = TriggerRule.ALL_SUCCESS,
+    before: Callable[[Context], None] | None = None,
 ) -> PlainXComArg:
     """Make a task that calls ``function`` in an environment of ``distribution`` at the deployed version.
 
@@ -73,6 +74,7 @@ def pipeline_task(
         arguments: Keyword arguments of the function: plain values, templates, or results of other tasks.
         limit: A task that runs longer fails.
         rule: When the task runs, by the states of those before it.
+        before: Called with the task's context before the function; what it raises fails the task.
 
     Returns:
         The result of the task.
@@ -88,6 +90,7 @@ def pipeline_task(
         expect_airflow=False,
         execution_timeout=limit,
         trigger_rule=rule,
+        pre_execute=before,
     )
     # Called as a function, not as a decorator: Airflow ships the function's source to the other environment and strips
     # only its own decorators from it.

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -138,3 +139,52 @@ def test_an_error_is_json_where_the_result_would_be(empty: Any) -> None:
 def test_a_setting_that_cannot_be_is_named(empty: Any) -> None:
     wrong = empty.on(ML_PIPELINE_THREADS="none")
     assert "error: ML_PIPELINE_THREADS is 'none', but" in wrong("run", code=1).stderr
+
+
+AS_SHIPPED = """
+import sys
+from typing import Any
+{source}
+sys.path.insert(0, sys.argv[1])
+print(call("our_pipeline.step:run", {{"hours": 3}}))
+"""
+
+OUR_PIPELINE = """
+import logging
+def run(hours):
+    logging.getLogger("our_pipeline.step").info("trial 1 of %d", hours)
+    logging.getLogger("our_pipeline.step").debug("a detail")
+    logging.getLogger("forecast_core.tables.delta").info("committed")
+    logging.getLogger("some_library").info("noise")
+    logging.getLogger("some_library").warning("deprecated")
+    return {"hours": hours}
+"""
+
+
+def test_what_a_step_logs_is_in_the_output_of_its_task_and_a_librarys_chatter_is_not(tmp_path: Path) -> None:
+    """A task's process had no log set up, so that a search ran for minutes without a line."""
+    package = tmp_path / "our_pipeline"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "step.py").write_text(OUR_PIPELINE)
+    # Airflow ships the source of the function alone.
+    program = AS_SHIPPED.format(source=inspect.getsource(ml_pipeline_steps.call))
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "{'hours': 3}\n"
+    assert done.stderr.splitlines() == [
+        "INFO our_pipeline.step: trial 1 of 3",
+        "INFO forecast_core.tables.delta: committed",
+        "WARNING some_library: deprecated",
+    ]
+
+
+def test_a_log_that_is_set_up_already_stays_as_it_is(tmp_path: Path) -> None:
+    package = tmp_path / "our_pipeline"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "step.py").write_text(OUR_PIPELINE)
+    set_up = "import logging; logging.basicConfig(level=logging.ERROR)"
+    program = set_up + AS_SHIPPED.format(source=inspect.getsource(ml_pipeline_steps.call))
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""

@@ -178,8 +178,15 @@ def call(function: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
     Airflow ships the source of this function to the environment of a task. It must not use anything outside itself.
     """
+    import logging
     from importlib import import_module
 
+    if not logging.getLogger().handlers:
+        # In a task's process, whose output is the task's log, nobody has set logging up, and Python shows no INFO line.
+        # Ours are shown; of libraries, warnings only.
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+        for package in (function.split(".")[0], "forecast_core", "load_forecaster"):
+            logging.getLogger(package).setLevel(logging.INFO)
     module, name = function.split(":")
     result: dict[str, Any] = getattr(import_module(module), name)(**arguments)
     return result

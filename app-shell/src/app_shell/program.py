@@ -124,3 +124,6 @@ def log_to_stderr(*, verbose: bool) -> None:
     # MLflow sets its own log up when it is imported.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", logging.getLevelName(level))
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        # Loggers of ours are open for INFO while `energy run` shows progress.
+        handler.setLevel(level)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell.ml_pipeline_steps import STEPS, TUNE, Constant, Result, Run, Source, Variable, call
+from app_shell.progress import SECONDS_BETWEEN_LINES, logged
 from forecast_core.contracts.settings import Settings
 
 Returned = dict[str, Any]
@@ -63,14 +64,25 @@ def run(
 
 
 def progress() -> Callable[[str], AbstractContextManager[None]]:
-    """Return a context for steps that shows on stderr which one runs, and a line with its seconds when it is done."""
+    """Return a context for steps that shows on stderr which one runs, and a line with its seconds when it is done.
+
+    While a step runs, a terminal shows what it logged last. Elsewhere that is a line, at most every ten seconds.
+    """
     console = Console(stderr=True, highlight=False)
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
         begun = perf_counter()
-        with console.status(name):
-            yield
+        with console.status(name) as status:
+
+            def show(text: str) -> None:
+                if console.is_terminal:
+                    status.update(Text(f"{name}: {text}"))
+                else:
+                    console.print(Text(f"  … {text}"), soft_wrap=True)
+
+            with logged(show, seconds=0 if console.is_terminal else SECONDS_BETWEEN_LINES):
+                yield
         console.print(f"  {perf_counter() - begun:6.1f} s  {name}")
 
     return step
