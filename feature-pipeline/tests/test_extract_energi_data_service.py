@@ -201,7 +201,7 @@ def without(column: str) -> Fault:
         (change(TotalCon="much"), "column TotalCon that cannot be read as a number .*'much'"),
         (change(TotalCon=True), "TotalCon that is neither text nor a number: True"),
         (change(TotalCon=[1]), r"TotalCon that is neither text nor a number: \[1\]"),
-        (change(TotalCon=float("nan")), "TotalCon that cannot be read as a number"),
+        (change(TotalCon=float("inf")), "TotalCon that cannot be read as a number"),
         (change(TotalCon=10**400), "TotalCon that cannot be read as a number"),
         (change(PriceArea={"id": 1}), "PriceArea that is neither text nor a number"),
     ],

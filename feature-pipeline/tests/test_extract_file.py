@@ -104,7 +104,11 @@ def test_a_source_that_cannot_be_is_refused(url: str, message: str, window: Wind
         ("x.parquet", b"", "is empty"),
         ("x.csv", b"HourUTC;HourDK;PriceArea;ConsumerType_DE35;TotalCon\n", "has no rows"),
         ("x.parquet", b"PAR1 not parquet", "cannot be read as parquet"),
-        ("x.csv", b"HourUTC,PriceArea,ConsumerType_DE35,TotalCon\n\xff\xfe\x00,a,b,1\n", "cannot be read"),
+        (
+            "x.csv",
+            b"HourUTC,PriceArea,ConsumerType_DE35,TotalCon\n\xff\xfe\x00,a,b,1\n",
+            "1 NUL bytes, first in line 2",
+        ),
         ("x.csv", b"HourUTC,PriceArea,ConsumerType_DE35,TotalCon\n1,2\n1,2,3,4,5,6\n", "cannot be read as csv"),
         ("x.xlsx", b"abc", "must end in .csv or .parquet"),
         ("x.csv", b"time,value\n1,2\n", "lacks the columns HourUTC, .* found time, value. Use"),
@@ -118,7 +122,7 @@ def test_a_file_that_is_not_what_was_expected_is_refused(
         extract(str(tmp_path / name), window, window.end, settings=Settings())
 
 
-@pytest.mark.parametrize("value", ["many", "1.234,5", "nan", "inf", "12 kWh", "1,2,3"])
+@pytest.mark.parametrize("value", ["many", "1.2345,5", "1.234", "12 %", "inf", "12 kWh", "1,2,3"])
 def test_text_in_a_number_is_refused_with_its_row(
     rows: pl.DataFrame, window: Window, tmp_path: Path, value: str
 ) -> None:
@@ -134,7 +138,7 @@ def test_text_in_a_number_is_refused_with_its_row(
 def test_a_separator_of_thousands_is_not_taken_for_decimals(window: Window, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('HourUTC,PriceArea,ConsumerType_DE35,TotalCon\n2023-01-20T00:00:00,DK1,111,"1,234"\n')
-    with pytest.raises(SourceError, match=r"cannot be read as a number .line 2: '1,234'"):
+    with pytest.raises(SourceError, match=r"the comma in 1 value .* '1,234' in line 2 is 1.234 or 1234. Say it once"):
         extract(str(path), window, window.end, settings=Settings())
 
 
@@ -220,7 +224,8 @@ def test_rows_without_a_readable_time_are_left_out_and_the_first_is_named(
     (warning,) = extraction.warnings
     assert warning == (
         "4 of 1,824 rows cannot be placed: HourUTC is not a time like 2023-01-20T15:00:00, first in line 1822: "
-        f"{repr(stamp) if stamp else 'blank'}; they were left out"
+        f"{repr(stamp) if stamp else 'blank'}{': day and month could be confused' if '/' in stamp else ''}; "
+        "they were left out"
     )
 
 

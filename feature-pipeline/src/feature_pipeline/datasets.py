@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from feature_pipeline.de35 import CONSUMER_TYPES_DE35, PRICE_AREAS
+from feature_pipeline.wording import some
 from forecast_core.contracts.errors import SourceError
 
 
@@ -51,6 +52,7 @@ class Dataset:
         consumer_types: All consumer types that there are; None if the set is open.
         maximum_kwh: More than any series has in one hour.
         days_late: Days after which the source has usually published an hour.
+        local_time: Column of the same hours on the Danish clock, if the source has one; ``time`` is compared with it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Dataset:
     consumer_types: tuple[str, ...] | None = None
     maximum_kwh: float = 10_000_000.0
     days_late: int
+    local_time: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,6 +96,7 @@ _DE35: Final = Dataset(
     areas=PRICE_AREAS,
     consumer_types=CONSUMER_TYPES_DE35,
     days_late=15,
+    local_time="HourDK",
 )
 
 _DK3619: Final = Dataset(
@@ -105,6 +109,7 @@ _DK3619: Final = Dataset(
     kwh_per_unit=1000.0,
     areas=("DK",),
     days_late=18,
+    local_time="TimeDK",
 )
 
 _INDUSTRY: Final = Dataset(
@@ -116,6 +121,7 @@ _INDUSTRY: Final = Dataset(
     areas=PRICE_AREAS,
     consumer_types=("Erhverv", "Offentligt", "Privat"),
     days_late=15,
+    local_time="HourDK",
 )
 
 DEMO: Final = replace(_DE35, name="demo-denmark", days_late=0)
@@ -124,7 +130,7 @@ DATASETS: Final[dict[str, Dataset]] = {
     "ConsumptionDE35Hour": _DE35,
     "ConsumptionDK3619IndustryHour": _DK3619,
     # Until it was renamed, with its columns of times; one history.
-    "ConsumptionDK3619codehour": replace(_DK3619, time="HourUTC"),
+    "ConsumptionDK3619codehour": replace(_DK3619, time="HourUTC", local_time="HourDK"),
     "ConsumptionIndustry": _INDUSTRY,
     "demo-denmark": DEMO,
 }
@@ -165,6 +171,6 @@ def lacking(dataset: Dataset, columns: list[str], *, source: str) -> str:
     absent = [name for name in dataset.columns if name not in columns]
     return (
         f"{source} lacks the columns {', '.join(absent)}: expected {', '.join(dataset.columns)}, "
-        f"found {', '.join(columns) or 'none'}. Use data in the columns of the dataset {dataset.name}, "
-        "or add an entry for it to feature_pipeline.datasets."
+        f"found {some([f'{name:.30}' for name in columns], 8) or 'none'}. Use data in the columns of the dataset "
+        f"{dataset.name}, or add an entry for it to feature_pipeline.datasets."
     )

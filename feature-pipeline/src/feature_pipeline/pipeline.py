@@ -141,7 +141,9 @@ def load(
         settings: Where the store is.
     """
     begun = perf_counter()
-    extraction = extract(url, window, reference_datetime, settings=settings)
+    extraction = extract(
+        url, window, reference_datetime, settings=settings, feature_group_version=feature_group_version
+    )
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
     coverage = check_coverage(

@@ -1,20 +1,37 @@
 """Extraction of hourly consumption, by the scheme of the source's url."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
+
+import polars as pl
 
 from feature_pipeline.datasets import Dataset
 from feature_pipeline.extract import demo, energi_data_service, file
 from feature_pipeline.extract.raw import Extraction
-from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.errors import NotFoundError, SourceError
+from forecast_core.contracts.schema import OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
+from forecast_core.feature_store import FeatureStore
 
 __all__ = ["Extraction", "dataset", "extract"]
 
+_NEAR: Final = timedelta(days=28)
+"""Known observations of so long before and after the window may decide how a file is to be read."""
 
-def extract(url: str, window: Window, known_at: datetime, *, settings: Settings) -> Extraction:
+
+def extract(
+    url: str, window: Window, known_at: datetime, *, settings: Settings, feature_group_version: int = 1
+) -> Extraction:
     """Return what the source at ``url`` has for ``window``, as known at ``known_at``, at the pace of ``settings``.
+
+    Args:
+        url: As for ``pipeline.run``.
+        window: The hours to return.
+        known_at: The reference time of the run.
+        settings: Where the store is, the pace of requests, and how unclear files are to be read.
+        feature_group_version: With the source's dataset, names the observations that are known already.
 
     Raises:
         SourceError: If the scheme is unknown, or the source is absent or not in the expected form.
@@ -24,7 +41,19 @@ def extract(url: str, window: Window, known_at: datetime, *, settings: Settings)
         case "demo":
             return demo.extract(url, window, known_at)
         case "file":
-            return file.extract(url, window)
+
+            def known(dataset: Dataset) -> pl.DataFrame:
+                try:
+                    return FeatureStore(settings).read(
+                        dataset=dataset.name,
+                        feature_group_version=feature_group_version,
+                        window=Window(window.start - _NEAR, window.end + _NEAR),
+                        reference_datetime=known_at,
+                    )
+                except NotFoundError:
+                    return OBSERVATIONS.to_frame()
+
+            return file.extract(url, window, known=known, settings=settings)
         case _:
             return energi_data_service.extract(url, window, settings=settings)
 

@@ -1,41 +1,55 @@
 """Archive files: CSV or parquet in the columns of a dataset."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
 from feature_pipeline.datasets import Dataset, in_columns
-from feature_pipeline.extract.raw import HOUR, ROW, Extraction, Origin, observations, placed, with_hours
+from feature_pipeline.extract import decimals, delimited, encoding, numerals
+from feature_pipeline.extract.decimals import Known
+from feature_pipeline.extract.raw import HOUR, ROW, Extraction, Origin, exact_names, placed, with_hours
 from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 
+_LONGEST_NAME: Final = 120
+"""Characters of a path that a message shows, its last ones."""
 
-def extract(url: str, window: Window) -> Extraction:
+
+def extract(url: str, window: Window, *, known: Known, settings: Settings) -> Extraction:
     """Return the rows of the file at ``url`` (a path or ``file://``) that lie in ``window``.
 
     The columns say of which dataset the rows are. A CSV may have the portal's form (``;`` and a decimal comma), or
-    ``,`` and a decimal point. The whole file must have one form; values are read inside the window only.
+    ``,`` and a decimal point, or any of the forms in docs/sources.md. The form is judged by the whole file; values are
+    read inside the window only.
+
+    Args:
+        url: A path or ``file://``.
+        window: The hours to return.
+        known: Returns the observations near the window that are known already.
+        settings: With the decimal mark of sources that do not show it.
 
     Raises:
         SourceError: If the file is absent or empty, is not CSV or parquet in the columns of a dataset, most of its rows
-            have no time, or a value in the window cannot be read.
+            have no time, or a value in the window cannot be read, or not in one way only.
     """
     path = _path(url)
-    form = _form(path)
-    raw = _read(path, form)
-    if raw.is_empty():
-        raise SourceError(f"the file {path} has no rows; expected at least one row of consumption.", path=str(path))
-    origin = Origin(f"the file {path}", form.place)
+    origin = Origin(_named(path), "row" if _is_parquet(path) else "line")
+    raw, notes = _read(path, origin)
     dataset = in_columns([name for name in raw.columns if name != ROW], source=origin.name)
+    if raw.is_empty():
+        raise SourceError(f"{origin.name} has no rows; expected at least one row of consumption.", path=str(path))
     frame, unplaced = placed(with_hours(raw, dataset), dataset, origin=origin)
     first, last = frame.select(pl.col(HOUR).min().alias("first"), pl.col(HOUR).max().alias("last")).row(0)
     inside = frame.filter(pl.col(HOUR).is_between(window.start, window.end, closed="left"))
-    comma = form.separator == ";" and bool(raw[dataset.energy].str.contains(",", literal=True).any())
-    rows, warnings = observations(inside, dataset, origin=origin, decimal_comma=comma)
-    return Extraction(dataset, rows, None if first is None else (first, last), (*unplaced, *warnings))
+    energy = raw[dataset.energy]
+    notation = numerals.judge(energy) if energy.dtype == pl.String else numerals.POINT
+    rows, warnings = decimals.observed(
+        inside, dataset, origin=origin, notation=notation, known=known, answer=settings.source_decimal
+    )
+    return Extraction(dataset, rows, None if first is None else (first, last), (*notes, *unplaced, *warnings))
 
 
 def dataset(url: str) -> Dataset:
@@ -45,8 +59,9 @@ def dataset(url: str) -> Dataset:
         SourceError: If the file is absent, or not CSV or parquet in the columns of a dataset.
     """
     path = _path(url)
-    columns = _read(path, _form(path), rows=1).columns
-    return in_columns([name for name in columns if name != ROW], source=f"the file {path}")
+    source = _named(path)
+    raw, _ = _read(path, Origin(source), rows=1)
+    return in_columns([name for name in raw.columns if name != ROW], source=source)
 
 
 def _path(url: str) -> Path:
@@ -64,49 +79,41 @@ def _path(url: str) -> Path:
             f"there is no file {path.absolute()}; give the path of a .csv or .parquet file.", path=str(path)
         )
     if path.suffix.lower() not in (".csv", ".parquet"):
-        raise SourceError(f"the file {path} must end in .csv or .parquet, not {path.suffix!r}.", path=str(path))
+        raise SourceError(f"{_named(path)} must end in .csv or .parquet, not {path.suffix!r}.", path=str(path))
     if path.stat().st_size == 0:
-        raise SourceError(f"the file {path} is empty; expected rows of consumption.", path=str(path))
+        raise SourceError(f"{_named(path)} is empty; expected rows of consumption.", path=str(path))
     return path
 
 
-@dataclass(frozen=True)
-class _Form:
-    """How a file is written: parquet, or CSV with a separator."""
-
-    name: Literal["csv", "parquet"]
-    separator: str = ","
-
-    @property
-    def place(self) -> Literal["line", "row"]:
-        """What a person counts in such a file."""
-        return "line" if self.name == "csv" else "row"
+def _named(path: Path) -> str:
+    name = str(path)
+    return f"the file {name if len(name) <= _LONGEST_NAME else '…' + name[-_LONGEST_NAME:]}"
 
 
-def _form(path: Path) -> _Form:
-    if path.suffix.lower() == ".parquet":
-        return _Form("parquet")
-    with path.open("rb") as file:
-        header = file.readline().decode("utf-8-sig", errors="replace")
-    return _Form("csv", ";" if ";" in header else ",")
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
-def _read(path: Path, form: _Form, *, rows: int | None = None) -> pl.DataFrame:
-    """Return everything, or the first rows, with ``ROW``; what is text in the file stays text."""
+def _read(path: Path, origin: Origin, *, rows: int | None = None) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return everything, or the first rows, with ``ROW``, and warnings; what is text in the file stays text."""
     try:
-        # Without glob=False, a path with [, * or ? names other files, too.
-        if form.name == "parquet":
-            return pl.read_parquet(path, n_rows=rows, glob=False, row_index_name=ROW, row_index_offset=1)
-        # Without infer_schema=False, types would be guessed from the first rows. The header is line 1.
-        return pl.read_csv(
-            path,
-            separator=form.separator,
-            infer_schema=False,
-            n_rows=rows,
-            glob=False,
-            row_index_name=ROW,
-            row_index_offset=2,
-        )
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise SourceError(f"the file {path} cannot be read as {form.name} ({reason}).", path=str(path)) from error
+        if _is_parquet(path):
+            return _parquet(path, origin, rows=rows), ()
+        data = path.read_bytes()
+        text, warnings = encoding.text_lines(data, source=origin.name)
+        return delimited.frame(text, source=origin.name, rows=rows), warnings
+    except (pl.exceptions.PolarsError, OSError) as error:
+        kind = "parquet" if _is_parquet(path) else "csv"
+        reason = f"{str(error).splitlines()[0]:.200}"
+        raise SourceError(f"{origin.name} cannot be read as {kind} ({reason}).", path=str(path)) from error
+
+
+def _parquet(path: Path, origin: Origin, *, rows: int | None) -> pl.DataFrame:
+    with path.open("rb") as file:
+        other = encoding.other_format(file.read(64))
+    if other is not None and other != encoding.PARQUET:
+        raise SourceError(f"{origin.name} is {other[0]}, not parquet: {other[1]}.", path=str(path))
+    # Without glob=False, a path with [, * or ? names other files, too.
+    found = pl.read_parquet(path, n_rows=rows, glob=False, row_index_name=ROW, row_index_offset=1)
+    names = [name for name in found.columns if name != ROW]
+    return found.rename(dict(zip(names, exact_names(names, source=origin.name), strict=True)))

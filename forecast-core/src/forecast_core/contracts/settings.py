@@ -1,6 +1,7 @@
 """Settings: one frozen value, read from the environment (or ``.env``) once, at the edge, and passed in."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,6 +32,11 @@ class Settings(BaseSettings):
         60,
         ge=0,
         description="Seconds between two requests for a dataset, over all processes that share the root folder.",
+    )
+    source_decimal: Literal["point", "comma"] | None = Field(
+        None,
+        description="The mark before decimals in files whose numbers, such as 467.335, may have it before decimals or "
+        "between thousands; unset: such a file is refused, unless known values decide.",
     )
     tuning_trials: int = Field(
         20, ge=1, description="Most configurations that a search tries, the default one included."
