@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_type_hints
 
 import polars as pl
 import pytest
 
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
-from forecast_core.contracts.schema import FORECASTS, HOUR, RUNS, UTC_HOUR
+from forecast_core.contracts.schema import FORECASTS, HOUR, RUNS, UTC_HOUR, ForecastRow, Frame, RunRow
 from forecast_core.contracts.settings import Settings
 from forecast_core.provenance.find import find_hour, find_run, find_series
 
@@ -77,3 +78,9 @@ def test_a_series_or_an_hour_that_is_absent_is_an_error_that_says_which_there_ar
         find_series(frame, "DK1", "99")
     with pytest.raises(NotFoundError, match="no forecast of 2024-03-01 06:00; it has 2024-03-01 05:00 to"):
         find_hour(rows, FIRST + HOUR)
+
+
+@pytest.mark.parametrize(("row", "frame"), [(RunRow, RUNS), (ForecastRow, FORECASTS)])
+def test_the_type_of_a_row_has_the_columns_of_its_table(row: type, frame: Frame) -> None:
+    python = {name: dtype.to_python() for name, dtype in frame.items()}
+    assert get_type_hints(row) == python

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,30 @@ class RunFacts(TypedDict):
     feature_view_version: int
     training_dataset_version: int
     model_version: int
+
+
+class Hour(TypedDict):
+    """``models.ForecastHour`` as it is encoded; ``datetime_utc`` is ISO 8601."""
+
+    datetime_utc: str
+    energy_consumption: float
+    q05: float
+    q10: float
+    q50: float
+    q90: float
+    q95: float
+    quality: str
+
+
+class Body(RunFacts):
+    """``models.SeriesForecast`` as it is encoded."""
+
+    area: str
+    consumer_type: str
+    unit: str
+    forecast: list[Hour]
+    observations: NotRequired[list[dict[str, Any]]]
+    previous: NotRequired["Body | None"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +82,12 @@ class RunIndex:
         """When the run was made."""
         return self.facts["reference_datetime"]
 
-    def body(self, series: Name) -> dict[str, Any]:
-        """Return one series' forecast as ``models.SeriesForecast`` has it; times are datetimes or text."""
+    def body(self, series: Name) -> Body:
+        """Return the forecast of one series, with nothing beside it."""
         first, count = self.places[series]
         rows = slice(first, first + count)
         texts, qualities = self.hour_texts, self.qualities
-        forecast = [
+        forecast: list[Hour] = [
             {
                 "datetime_utc": texts[hour],
                 "energy_consumption": value,
@@ -78,7 +102,16 @@ class RunIndex:
                 self.hours[rows].tolist(), self.quality[rows].tolist(), self.values[rows].tolist(), strict=True
             )
         ]
-        return {"area": series[0], "consumer_type": series[1], "unit": "kWh", **self.facts, "forecast": forecast}
+        return {
+            "area": series[0],
+            "consumer_type": series[1],
+            "unit": "kWh",
+            "reference_datetime": self.facts["reference_datetime"],
+            "feature_view_version": self.facts["feature_view_version"],
+            "training_dataset_version": self.facts["training_dataset_version"],
+            "model_version": self.facts["model_version"],
+            "forecast": forecast,
+        }
 
     def frame(self, series: Sequence[Name]) -> pl.DataFrame:
         """Return FORECASTS of some series, in this order."""

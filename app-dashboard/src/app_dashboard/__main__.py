@@ -5,13 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from app_dashboard.settings import HOST, PORT
 from app_dashboard.theme import THEME
 
 
-def options(host: str, port: int) -> dict[str, Any]:
+def options(host: str, port: int) -> dict[str, str | int | bool | list[str]]:
     """Return Streamlit's configuration: quiet, without usage statistics, in our colours."""
     return {
         "server.address": host,

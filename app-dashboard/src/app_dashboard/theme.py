@@ -1,10 +1,10 @@
 """Streamlit's colours, light and dark; the charts' are in ``display``."""
 
-from typing import Any, Final
+from typing import Final
 
 from app_dashboard.display import DARK, LIGHT
 
-THEME: Final[dict[str, Any]] = {
+THEME: Final[dict[str, str | bool | list[str]]] = {
     "theme.baseRadius": "small",
     "theme.showSidebarBorder": True,
     "theme.paddingTop": "2.5rem",

@@ -5,10 +5,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -41,8 +41,8 @@ class Check:
     advice: str = ""
 
 
-def examine(settings: Settings, ports: stack.Ports) -> list[dict[str, Any]]:
-    """Return every check as plain JSON; a check that cannot be made has failed, and says why."""
+def examine(settings: Settings, ports: stack.Ports) -> list[Check]:
+    """Return every check; a check that cannot be made has failed, and says why."""
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("Python", _python),
         ("libgomp", _libgomp),
@@ -55,12 +55,12 @@ def examine(settings: Settings, ports: stack.Ports) -> list[dict[str, Any]]:
         ("forecasts", lambda: _forecasts(settings)),
     )
     found = [_made(name, check) for name, check in checks]
-    return [asdict(each) for each in (*found, *_of_stack(settings, ports))]
+    return [*found, *_of_stack(settings, ports)]
 
 
-def is_sound(checks: list[dict[str, Any]]) -> bool:
+def is_sound(checks: list[Check]) -> bool:
     """Whether none has failed."""
-    return all(each["state"] != "failed" for each in checks)
+    return all(each.state != "failed" for each in checks)
 
 
 def _made(name: str, check: Callable[[], Check]) -> Check:
@@ -203,7 +203,7 @@ def _index(settings: Settings, ports: stack.Ports, *, is_up: bool) -> Check:
     return Check("package index", "ok", f"{ports.index} has version {deployed} of all packages")
 
 
-def drawn(checks: list[dict[str, Any]]) -> Table:
+def drawn(checks: list[Check]) -> Table:
     """Return a table of what ``examine`` returned: the advice below what it is about."""
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
     table = Table.grid(padding=(0, 2))
@@ -211,9 +211,9 @@ def drawn(checks: list[dict[str, Any]]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column()
     for each in checks:
-        mark, style = marks[each["state"]]
-        text = Text(each["found"], "dim" if each["state"] == "skipped" else "", overflow="fold")
-        if each["advice"]:
-            text.append(f"\n{each['advice']}", "italic")
-        table.add_row(Text(mark, style), Text(each["name"], "bold"), text)
+        mark, style = marks[each.state]
+        text = Text(each.found, "dim" if each.state == "skipped" else "", overflow="fold")
+        if each.advice:
+            text.append(f"\n{each.advice}", "italic")
+        table.add_row(Text(mark, style), Text(each.name, "bold"), text)
     return table

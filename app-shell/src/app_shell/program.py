@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -36,9 +36,9 @@ class Shell:
     as_json: bool = False
 
     def show(self, result: Any, render: Callable[[Any], "RenderableType"]) -> None:
-        """Print ``result``, which is plain JSON: as that, or as ``render`` draws it for a terminal."""
+        """Print ``result``, plain JSON or dataclasses of it: as JSON, or as ``render`` draws it for a terminal."""
         if self.as_json:
-            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False, default=asdict) + "\n")
             return
         from rich.console import Console
 

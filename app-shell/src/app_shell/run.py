@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -15,8 +15,25 @@ from app_shell.ml_pipeline_steps import STEPS, TUNE, Constant, Result, Run, Sour
 from app_shell.progress import SECONDS_BETWEEN_LINES, logged
 from forecast_core.contracts.settings import Settings
 
-Returned = dict[str, Any]
-"""Plain JSON, as every step returns it."""
+if TYPE_CHECKING:
+    from batch_prediction_pipeline.batch import Predicted
+    from batch_prediction_pipeline.monitoring.run import Monitored
+    from feature_pipeline.feature_view import Created
+    from feature_pipeline.pipeline import RunResult
+    from forecast_core.tracking import SearchResult
+    from training_pipeline.train import TrainingResult
+
+
+class Results(TypedDict):
+    """The result of each step, by its name."""
+
+    run_feature_pipeline: "RunResult"
+    create_feature_view: "Created"
+    run_hyperparameter_tuning: NotRequired["SearchResult"]
+    upload_best_config: NotRequired["SearchResult"]
+    train_from_best_config: "TrainingResult"
+    compute_monitoring: "Monitored"
+    batch_predict: "Predicted"
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Request:
     kind: Literal["manual", "backfill"]
     variables: Mapping[str, str | int | bool]
 
-    def argument(self, source: Source, results: Mapping[str, Returned]) -> Any:
+    def argument(self, source: Source, results: Mapping[str, Mapping[str, Any]]) -> Any:
         """Return the value of an argument of a step, given the results of the steps before it."""
         match source:
             case Constant(value):
@@ -43,24 +60,22 @@ class Request:
                 return results[step][key]
 
 
-def run(
-    request: Request, settings: Settings, progress: Callable[[str], AbstractContextManager[None]]
-) -> dict[str, Returned]:
-    """Run the steps; return the result of each by its name.
+def run(request: Request, settings: Settings, progress: Callable[[str], AbstractContextManager[None]]) -> Results:
+    """Run the steps; return the result of each.
 
     Args:
         request: What to run.
         settings: Where things are.
         progress: Returns a context in which the step of that name runs.
     """
-    results: dict[str, Returned] = {}
+    results: dict[str, dict[str, Any]] = {}
     for step in STEPS:
         if step.tunes and not request.argument(TUNE, results):
             continue
         arguments = {name: request.argument(source, results) for name, source in step.arguments.items()}
         with progress(step.name):
             results[step.name] = call(step.function, {**arguments, "settings": settings})
-    return results
+    return cast("Results", results)
 
 
 def progress() -> Callable[[str], AbstractContextManager[None]]:
@@ -88,19 +103,16 @@ def progress() -> Callable[[str], AbstractContextManager[None]]:
     return step
 
 
-def summary(results: dict[str, Returned]) -> Group:
+def summary(results: Results) -> Group:
     """Return what came of a run: ingest, model and its skill, forecasts."""
-    features, view, model, forecasts = (
-        results[name]
-        for name in ("run_feature_pipeline", "create_feature_view", "train_from_best_config", "batch_predict")
-    )
+    features, forecasts = results["run_feature_pipeline"], results["batch_predict"]
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
     facts.add_row("Ingested", _ingested(features))
     for warning in features["warnings"]:
         facts.add_row("", Text(f"note: {warning}", style="dim"))
-    facts.add_row("Model", _model(view, model))
+    facts.add_row("Model", _model(results["create_feature_view"], results["train_from_best_config"]))
     facts.add_row("Monitored", _monitored(results["compute_monitoring"]))
     quality = ", ".join(f"{count:,} {name}" for name, count in forecasts["quality"].items())
     hours = f"{forecasts['first_hour']} to {forecasts['last_hour']} UTC"
@@ -110,7 +122,7 @@ def summary(results: dict[str, Returned]) -> Group:
     return Group("", facts)
 
 
-def _ingested(features: Returned) -> str:
+def _ingested(features: "RunResult") -> str:
     window = f"{features['export_datetime_utc_start']} to {features['export_datetime_utc_end']} UTC"
     counts = f"{features['new']:,} new, {features['revised']:,} revised, {features['missing_hours']:,} missing"
     return (
@@ -118,7 +130,7 @@ def _ingested(features: Returned) -> str:
     )
 
 
-def _model(view: Returned, model: Returned) -> str:
+def _model(view: "Created", model: "TrainingResult") -> str:
     trained_on = f"training dataset {view['training_dataset_version']} of feature view {view['feature_view_version']}"
     facts = f"version {model['model_version']} on {trained_on}, configuration: {model['config_source']}"
     metrics = model["metrics"]
@@ -127,7 +139,7 @@ def _model(view: Returned, model: Returned) -> str:
     return f"{facts}; WAPE {metrics['wape']:.4f}, seasonal naive {metrics['naive_wape']:.4f}"
 
 
-def _monitored(monitoring: Returned) -> str:
+def _monitored(monitoring: "Monitored") -> str:
     if not monitoring["scored"]:
         return str(monitoring["note"])
     return f"{monitoring['scored']:,} forecast hours against what was observed since"

@@ -8,7 +8,7 @@ import re
 import socket
 import urllib.request
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from urllib.error import URLError
 from xmlrpc.client import Error, ServerProxy, Transport
 
@@ -46,7 +46,15 @@ class Ports(BaseSettings):
         return self.index_url or f"http://127.0.0.1:{self.index_port}"
 
 
-def processes(settings: Settings) -> list[dict[str, Any]] | None:
+class Process(TypedDict):
+    """A process of the stack; ``state`` is supervisord's word in lower case, ``since`` seconds since 1970."""
+
+    name: str
+    state: str
+    since: int
+
+
+def processes(settings: Settings) -> list[Process] | None:
     """Return the stack's processes with their state, or None if no process manager runs in the root folder."""
     configuration = configparser.RawConfigParser(strict=False)
     configuration.read(settings.root / "supervisord.conf")

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, cast
+from typing import Final, TypedDict, cast
 
 import polars as pl
 
@@ -81,7 +81,7 @@ class State(TypedDict):
     model: Model | None
     quarantine: dict[str, int]
     open_alarms: list[OpenAlarm]
-    processes: list[dict[str, Any]] | None
+    processes: list[stack.Process] | None
 
 
 def state(settings: Settings, now: datetime) -> State:

@@ -1,11 +1,10 @@
 """The state of the system for a terminal."""
 
-from typing import Any
-
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from app_shell.stack import Process
 from app_shell.status import Data, LastRun, Model, OpenAlarm, State
 
 
@@ -59,7 +58,7 @@ def _alarm_line(alarm: OpenAlarm) -> Text:
     return Text(f"{alarm['kind']} {alarm['subject']} since {alarm['opened_at']}: {alarm['message']}", style="red")
 
 
-def _stack_line(processes: list[dict[str, Any]] | None) -> Text:
+def _stack_line(processes: list[Process] | None) -> Text:
     if processes is None:
         return Text("not running in this root folder (`make run` starts one)", style="dim")
     text = Text()

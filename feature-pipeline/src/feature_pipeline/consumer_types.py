@@ -1,6 +1,6 @@
 """The names of the DE35 consumer types, from Energi Data Service's table ``Industrycodes_DE35`` into the store."""
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
@@ -23,12 +23,21 @@ _COLUMNS: Final = {
 """Our columns and those of the table; its description of 2020 names them, the live service could not be asked."""
 
 
-def fetch(url: str, *, settings: Settings | None = None) -> dict[str, Any]:
-    """Fetch the table at ``url`` (``…/dataset/Industrycodes_DE35``) and keep it; the same again changes nothing.
+class Fetched(TypedDict):
+    """What ``fetch`` returns.
 
-    Returns:
-        Plain JSON: the url, how many codes there are, whether the table is new or changed, and warnings: columns that
-        the source lacks, codes of our data that it does not name.
+    ``codes`` is how many consumer types the table names, ``changed`` whether the stored table is new or has changed.
+    ``warnings`` name the columns that the source lacks, and the codes of our data that it does not name.
+    """
+
+    url: str
+    codes: int
+    changed: bool
+    warnings: list[str]
+
+
+def fetch(url: str, *, settings: Settings | None = None) -> Fetched:
+    """Fetch the table at ``url`` (``…/dataset/Industrycodes_DE35``) and keep it; the same again changes nothing.
 
     Raises:
         SourceError: If the url or the answer is not in the form that was expected.

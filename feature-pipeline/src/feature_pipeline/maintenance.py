@@ -2,20 +2,21 @@
 
 import logging
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from forecast_core import stores
 from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.settings import Settings
+from forecast_core.tables.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
 
 class Maintained(TypedDict):
-    """What ``run`` returns; ``tables`` has ``files_before``, ``files_after`` and ``files_deleted`` of each table."""
+    """What ``run`` returns; ``tables`` says what was done, by name of the table."""
 
     keep_days: int
-    tables: dict[str, dict[str, Any]]
+    tables: dict[str, Upkeep]
 
 
 class Migrated(TypedDict):

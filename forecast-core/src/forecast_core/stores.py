@@ -4,12 +4,13 @@ Each table is declared once, beside the code that reads and writes it; a test fi
 """
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from forecast_core import alarms, archive, consumer_types, feature_store, quarantine, validations
 from forecast_core.contracts.settings import Settings
 from forecast_core.tables import upkeep
 from forecast_core.tables.declaration import Declaration
+from forecast_core.tables.upkeep import Upkeep
 from forecast_core.tracking import decisions, searches
 
 TABLES: Final[tuple[Declaration, ...]] = (
@@ -47,7 +48,7 @@ def create(settings: Settings) -> None:
             each.table(settings).create()
 
 
-def maintain(settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]]:
+def maintain(settings: Settings, *, keep: timedelta) -> dict[str, Upkeep]:
     """Compact and vacuum every table; safe beside readers and writers. Done once a day.
 
     Args:
@@ -56,8 +57,7 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]
             longest time that a write may take.
 
     Returns:
-        Plain JSON by table: ``files_before``, ``files_after``, ``files_deleted``, and of observations
-        ``rows_dropped``: rows that repeated the state before them.
+        What was done, by name of the table.
 
     Raises:
         InvalidArgument: If ``keep`` is less than an hour.

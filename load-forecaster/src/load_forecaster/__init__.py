@@ -1,7 +1,7 @@
 """Fit, predict, evaluate, save and load a forecaster of many hourly load series."""
 
 from load_forecaster.config import DEFAULT, ForecasterConfig
-from load_forecaster.evaluation import Evaluation, evaluate
+from load_forecaster.evaluation import Evaluation, Measures, evaluate
 from load_forecaster.fitting import evaluate_and_fit, fit
 from load_forecaster.intervals import Calibration
 from load_forecaster.model import Forecaster
@@ -14,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Forecaster",
     "ForecasterConfig",
+    "Measures",
     "evaluate",
     "evaluate_and_fit",
     "fit",

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from load_forecaster.errors import InvalidArgument
+
+ConfigValue: TypeAlias = str | int | float
+"""The value of a field of ``ForecasterConfig``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +67,8 @@ class ForecasterConfig:
         except (KeyError, OSError, ValueError) as error:
             raise InvalidArgument(f"timezone {self.timezone!r} is not an IANA name", argument="timezone") from error
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+    def to_dict(self) -> dict[str, ConfigValue]:
+        """Return all fields by name, as JSON can hold them."""
         return asdict(self)
 
     @classmethod

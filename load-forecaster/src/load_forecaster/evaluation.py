@@ -7,7 +7,7 @@ an honest measure for the price of one fit.
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 import polars as pl
@@ -28,11 +28,36 @@ from load_forecaster.parallel import each
 from load_forecaster.training import LEAST_DAYS
 
 
+class Measures(TypedDict):
+    """What an evaluation measured, as plain JSON; None where there is nothing to measure or nothing to divide by.
+
+    ``origins`` is the number of origins that were replayed, ``values`` that of the hourly values that were scored. The
+    measures are those of ``load_forecaster.metrics``, as fractions and kWh: of the model, and ``naive_...`` of the
+    seasonal naive forecast. ``wape_ratio`` is WAPE over the naive forecast's, ``rmae24`` the mean over series of MAE
+    over the naive forecast's, ``fallback_share`` the share of forecasts that are fallbacks. ``coverage_80`` and
+    ``coverage_90`` are the shares of values inside intervals that were calibrated on the other origins.
+    """
+
+    origins: int
+    values: int
+    wape: float | None
+    mape: float | None
+    mae: float | None
+    naive_wape: float | None
+    naive_mape: float | None
+    naive_mae: float | None
+    wape_ratio: float | None
+    rmae24: float | None
+    fallback_share: float | None
+    coverage_80: float | None
+    coverage_90: float | None
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures as JSON can hold them, and the calibration to give to ``fit``."""
+    """How well a configuration forecast, and the calibration to give to ``fit``."""
 
-    metrics: dict[str, Any]
+    metrics: Measures
     calibration: Calibration
 
 
@@ -76,11 +101,11 @@ class Backtest:
             factors: Factorised covariances that may serve.
         """
         if not self.origins or not self.panel.series:
-            return Evaluation(_measures(None), Calibration())
+            return Evaluation(_measures(None, (None, None)), Calibration())
         rows = each(lambda origin: self._forecast(members, origin, factors), self.origins, threads=threads)
         replay = _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
         calibration = calibrate(replay.truth - replay.forecast, replay.variation, series=self.panel.series)
-        return Evaluation(_measures(replay) | _coverage(replay, self.panel.series), calibration)
+        return Evaluation(_measures(replay, _coverage(replay, self.panel.series)), calibration)
 
     def _forecast(self, members: Members, origin: int, factors: Factors | None) -> tuple[np.ndarray, ...]:
         """Return the fields of ``_Replay`` for one origin."""
@@ -155,29 +180,31 @@ def evaluate(
     return replay.measure(members, threads=threads, factors=factors)
 
 
-def _measures(replay: _Replay | None) -> dict[str, Any]:
-    """Return the measures of model and naive forecast on the values that both forecast."""
+def _measures(replay: _Replay | None, coverage: tuple[float | None, float | None]) -> Measures:
+    """Return the measures of model and naive forecast on the values that both forecast, and the given coverage."""
     if replay is None:
         empty = np.full((0, 1, 1), np.nan)
         replay = _Replay(empty, empty, empty, empty[:, 0], np.full((0, 1), False))
     truth = np.where(np.isnan(replay.naive) | np.isnan(replay.forecast), np.nan, replay.truth)
     series = np.broadcast_to(np.arange(truth.shape[2]), truth.shape)
-    result: dict[str, Any] = {"origins": len(truth), "values": int((~np.isnan(truth)).sum())}
+    result: dict[str, float | None] = {}
     for name, forecast in (("", replay.forecast), ("naive_", replay.naive)):
         result[f"{name}wape"] = metrics.wape(truth, forecast)
         result[f"{name}mape"] = metrics.mape(truth, forecast)
         result[f"{name}mae"] = metrics.mae(truth, forecast)
-    naive_wape = result["naive_wape"]
-    result["wape_ratio"] = result["wape"] / naive_wape if naive_wape > 0 else float("nan")
+    wape, naive_wape = (metrics.wape(truth, forecast) for forecast in (replay.forecast, replay.naive))
+    result["wape_ratio"] = wape / naive_wape if naive_wape > 0 else float("nan")
     result["rmae24"] = metrics.relative_mae(truth, replay.forecast, replay.naive, series)
     result["fallback_share"] = float(replay.fallback.mean()) if replay.fallback.size else float("nan")
-    return metrics.plain(result | {"coverage_80": float("nan"), "coverage_90": float("nan")})
+    result["coverage_80"], result["coverage_90"] = coverage
+    counts = {"origins": len(truth), "values": int((~np.isnan(truth)).sum())}
+    return cast("Measures", counts | metrics.plain(result))
 
 
-def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Return the coverage of each origin's intervals when calibrated on the other origins; None for one origin."""
+def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> tuple[float | None, float | None]:
+    """Return the coverage of 80 and 90 % intervals, each origin's calibrated on the others; None for one origin."""
     if len(replay.truth) < 2:
-        return {}
+        return None, None
     bounds: dict[str, list[FloatArray]] = {"q05": [], "q10": [], "q90": [], "q95": []}
     errors = replay.truth - replay.forecast
     for origin in range(len(errors)):
@@ -190,8 +217,6 @@ def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> dict[str,
         )
         for name, values in bounds.items():
             values.append(quantiles[name])
-    measured = {
-        "coverage_80": metrics.coverage(replay.truth, np.stack(bounds["q10"]), np.stack(bounds["q90"])),
-        "coverage_90": metrics.coverage(replay.truth, np.stack(bounds["q05"]), np.stack(bounds["q95"])),
-    }
-    return metrics.plain(measured)
+    inside_80 = metrics.coverage(replay.truth, np.stack(bounds["q10"]), np.stack(bounds["q90"]))
+    inside_90 = metrics.coverage(replay.truth, np.stack(bounds["q05"]), np.stack(bounds["q95"]))
+    return inside_80, inside_90

@@ -4,7 +4,7 @@ All take arrays of one shape; pairs in which either value is missing (NaN) are l
 measure, or nothing to divide by, is NaN.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,10 @@ def coverage(truth: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> f
     return float(inside[known].mean()) if known.any() else float("nan")
 
 
-def plain(measures: dict[str, Any]) -> dict[str, Any]:
-    """Return the measures fit for JSON: NaN becomes None."""
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in measures.items()}
+def plain(measures: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return the measures as JSON can hold them: None for NaN.
+
+    >>> plain({"mae": 15.0, "wape": float("nan")})
+    {'mae': 15.0, 'wape': None}
+    """
+    return {name: None if value is None or np.isnan(value) else value for name, value in measures.items()}

@@ -8,7 +8,7 @@ trees.txt     LightGBM model text
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -24,6 +24,15 @@ from load_forecaster.model import Forecaster
 FORMAT_VERSION = 5
 MODEL, RIDGE, TREES, YEARS = "model.json", "ridge.npz", "trees-{}.txt", "years.npz"
 ARRAYS = ("centre", "spread", "directions", "scale", "coefficients")
+
+
+class CalibrationFields(TypedDict):
+    """A ``Calibration`` as model.json has it; ``share`` has (area, consumer type, share) of each series."""
+
+    share: list[tuple[str, str, float]]
+    typical_share: float
+    lead: list[float]
+    scores: list[float]
 
 
 def save(forecaster: Forecaster, directory: Path) -> None:
@@ -96,17 +105,17 @@ def _forecaster(document: dict[str, Any], directory: Path) -> Forecaster:
     )
 
 
-def calibration_to_dict(calibration: Calibration) -> dict[str, Any]:
+def calibration_to_dict(calibration: Calibration) -> CalibrationFields:
     """Return the calibration as JSON can hold it."""
     return {
-        "share": [[*key, value] for key, value in calibration.share.items()],
+        "share": [(*key, value) for key, value in calibration.share.items()],
         "typical_share": calibration.typical_share,
         "lead": list(calibration.lead),
         "scores": list(calibration.scores),
     }
 
 
-def calibration_from_dict(values: dict[str, Any]) -> Calibration:
+def calibration_from_dict(values: CalibrationFields) -> Calibration:
     """Return the calibration that ``calibration_to_dict`` wrote."""
     return Calibration(
         share={(area, kind): value for area, kind, value in values["share"]},

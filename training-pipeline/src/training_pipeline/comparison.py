@@ -38,8 +38,8 @@ class Comparison:
         """Whether the challenger is, with that confidence, less than ``margin`` worse than the champion."""
         return self.upper <= margin
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+    def to_dict(self) -> dict[str, float]:
+        """Return the fields by name, as JSON can hold them."""
         return asdict(self)
 
 

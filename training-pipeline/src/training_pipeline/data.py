@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TypedDict
 
 import polars as pl
 
@@ -12,7 +12,17 @@ from forecast_core.provenance.code import code_digest, library_versions
 from forecast_core.runs import TrainingRun
 
 
-def identity(run: TrainingRun, *, entry_module: str, libraries: Sequence[str] = ()) -> dict[str, Any]:
+class Identity(TypedDict):
+    """What a result depends on besides its configuration; ``code`` is a digest, ``libraries`` are versions by name."""
+
+    content_hash: str
+    fh: int
+    gap: int
+    code: str
+    libraries: dict[str, str]
+
+
+def identity(run: TrainingRun, *, entry_module: str, libraries: Sequence[str] = ()) -> Identity:
     """Return what a result depends on besides its configuration, as plain JSON.
 
     Args:

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 import load_forecaster
 from forecast_core.contracts.errors import WindowError
 from forecast_core.contracts.window import Window
-from load_forecaster import ForecasterConfig
+from load_forecaster import ForecasterConfig, Measures
 
 ORIGINS: Final = 5
 """Daily origins before the end of the training window that a model is measured on when it is trained."""
@@ -47,7 +47,7 @@ def folds(window: Window, *, gap: int = 0) -> list[datetime]:
 
 def evaluate_fold(
     history: pl.DataFrame, *, end: datetime, fh: int, config: ForecasterConfig, threads: int, gap: int = 0
-) -> dict[str, Any]:
+) -> Measures:
     """Return the measures of one fold; see ``load_forecaster.evaluate``.
 
     The member that learns from years stays out: nothing that is searched for changes it, and a fit of it costs more
@@ -60,7 +60,7 @@ def evaluate_fold(
     ).metrics
 
 
-def objective(measures: dict[str, Any]) -> float:
+def objective(measures: Measures) -> float:
     """Return what the search minimises: the mean of WAPE over that of the naive forecast, and of rMAE24.
 
     WAPE alone would be decided by the three largest series, rMAE24 alone counts the smallest as much as those.

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from statistics import fmean
-from typing import Any, Final
+from typing import Final, cast
 
 from forecast_core import tracking
 from forecast_core.contracts.arguments import whole_number
@@ -15,6 +15,7 @@ from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.runs import TrainingRun, resolve_training_run
 from forecast_core.tracking import Held, Search, Searches, SearchResult, Trial
+from load_forecaster import Measures
 from training_pipeline import data, search_space, study
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
 from training_pipeline.search_space import config_at
@@ -93,8 +94,12 @@ def _seconds(timeout: float | str) -> float:
 
 def _sweep_id(run: TrainingRun, trials: int) -> str:
     origins = [HELD_OUT, FOLD_ORIGINS, len(folds(run.window, gap=run.gap))]
-    identity = data.identity(run, entry_module=__name__, libraries=("optuna",))
-    identity |= {"trials": trials, "search": search_space.identity(), "origins": origins}
+    identity = {
+        **data.identity(run, entry_module=__name__, libraries=("optuna",)),
+        "trials": trials,
+        "search": search_space.identity(),
+        "origins": origins,
+    }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -123,7 +128,7 @@ def _search(
         show(trial)
     ends = folds(run.window, gap=run.gap)
 
-    def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
+    def measure(point: Mapping[str, float], report: study.Report) -> study.Measured:
         config, measured = config_at(point), []
         for step, end in enumerate(ends):
             measured.append(
@@ -143,10 +148,11 @@ def _search(
     return _finish(settings, run, sweep_id)
 
 
-def _mean(measured: list[dict[str, Any]]) -> dict[str, float | None]:
+def _mean(measured: list[Measures]) -> dict[str, float | None]:
     """Return the means of measures over folds; None where a fold lacks one."""
-    columns = {name: [each[name] for each in measured] for name in measured[0]}
-    return {name: None if None in values else fmean(values) for name, values in columns.items()}
+    by_fold = cast("list[dict[str, float | None]]", measured)
+    known = {name: [value for each in by_fold if (value := each[name]) is not None] for name in by_fold[0]}
+    return {name: fmean(values) if len(values) == len(by_fold) else None for name, values in known.items()}
 
 
 def _parent_run(settings: Settings, sweep_id: str) -> str:

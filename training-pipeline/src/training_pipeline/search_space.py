@@ -1,8 +1,9 @@
 """What the search may choose, as ranges around the shipped defaults."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from load_forecaster import DEFAULT, ForecasterConfig
 
@@ -49,12 +50,12 @@ def distributions() -> "dict[str, BaseDistribution]":
     }
 
 
-def default_point() -> dict[str, Any]:
+def default_point() -> dict[str, float]:
     """Return the point of the space that the shipped configuration is at."""
     return {name: getattr(DEFAULT, name) for name in SPACE}
 
 
-def config_at(point: dict[str, Any]) -> ForecasterConfig:
+def config_at(point: Mapping[str, float]) -> ForecasterConfig:
     """Return the configuration at a point of the space.
 
     >>> config_at(default_point()) == DEFAULT

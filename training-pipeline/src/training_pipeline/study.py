@@ -1,9 +1,9 @@
 """The search itself: an Optuna study that is made anew from stored trials, and goes on as it would have gone on."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from forecast_core.tracking import Trial
 from training_pipeline.search_space import default_point, distributions
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Measured = tuple[float, dict[str, Any]]
+Measured = tuple[float, dict[str, float | None]]
 """An objective to minimise, and the measures to keep with it."""
 
 Report = Callable[[int, float], None]
 """Called with a step and the objective so far; it raises ``optuna.TrialPruned`` to give the trial up."""
+
+Measure = Callable[[Mapping[str, float], Report], Measured]
+"""Measures the configuration at a point of the search space."""
 
 PRUNED_AFTER: Final = 4
 """Trials that are completed before one is given up for being worse than their median at the same step."""
@@ -80,7 +83,7 @@ def is_pruned(trial: "FrozenTrial") -> bool:
 
 def search(
     study: "Study",
-    measure: Callable[[dict[str, Any], Report], Measured],
+    measure: Measure,
     *,
     trials: int,
     timeout: float,
@@ -108,7 +111,7 @@ def search(
         after_each(as_trial(trial, count))
 
 
-def _run_trial(study: "Study", measure: Callable[[dict[str, Any], Report], Measured], count: int) -> "FrozenTrial":
+def _run_trial(study: "Study", measure: Measure, count: int) -> "FrozenTrial":
     from optuna import TrialPruned
     from optuna.pruners import MedianPruner
     from optuna.samplers import TPESampler

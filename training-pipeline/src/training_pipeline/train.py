@@ -6,7 +6,7 @@ import logging
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 import load_forecaster
 from forecast_core import tracking
@@ -16,6 +16,8 @@ from forecast_core.provenance import made_by
 from forecast_core.provenance.digests import of_files
 from forecast_core.runs import TrainingRun, resolve_training_run
 from forecast_core.tracking import Held, ModelVersion
+from load_forecaster import Measures
+from load_forecaster.config import ConfigValue
 from training_pipeline import champion, data, retraining
 from training_pipeline.champion import ChampionFacts, Verdict
 from training_pipeline.evaluation import ORIGINS
@@ -38,9 +40,9 @@ class TrainingResult(TypedDict):
     """A model version as it was registered, and how a run came to it."""
 
     model_version: int
-    metrics: dict[str, float | None]
+    metrics: Measures
     config_source: str
-    config: dict[str, Any]
+    config: dict[str, ConfigValue]
     champion: ChampionFacts
     training: Training
     fh: int
@@ -177,14 +179,14 @@ def _train(
     return run_id
 
 
-def _log_skill(measures: dict[str, Any]) -> None:
+def _log_skill(measures: Measures) -> None:
     if measures["wape"] is None or measures["naive_wape"] is None:
         logger.warning("the training window is too short to compare the model with the seasonal naive forecast")
         return
     logger.info("WAPE %.4f, seasonal naive %.4f", measures["wape"], measures["naive_wape"])
 
 
-def _provenance(run: TrainingRun, verdict: Verdict, measures: dict[str, Any]) -> dict[str, str]:
+def _provenance(run: TrainingRun, verdict: Verdict, measures: Measures) -> dict[str, str]:
     return {
         "feature_view_version": str(run.view.version),
         "training_dataset_version": str(run.training_dataset.version),

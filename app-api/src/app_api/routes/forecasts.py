@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import polars as pl
 from fastapi import APIRouter, Query, Request, Response
@@ -15,8 +15,8 @@ from app_api.models import Explanation, Page, SeriesForecast
 from app_api.paging import page_facts
 from app_api.parameters import AreaName, ConsumerTypeName, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.problems import described
+from app_api.run_index import Body, RunIndex, encoded, indexed
 from app_api.run_index import Name as Series
-from app_api.run_index import RunIndex, encoded, indexed
 from app_api.selection import chosen_series
 from app_api.served import Served
 from forecast_core.contracts.errors import NotFoundError
@@ -78,7 +78,7 @@ def forecast(
         return alone(request, run, series)
 
     def as_json() -> bytes:
-        body = run.body(series) | _beside(served, run, [series], query.history_hours)[series]
+        body: Body = {**run.body(series), **_beside(served, run, [series], query.history_hours)[series]}
         if query.previous_hours is not None:
             body["previous"] = _previous(served, run, series, query.previous_hours)
         return encoded(body)
@@ -110,7 +110,7 @@ def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Re
 
     def as_json() -> bytes:
         beside = _beside(served, run, page, query.history_hours)
-        return facts.body([run.body(each) | beside[each] for each in page])
+        return facts.body([{**run.body(each), **beside[each]} for each in page])
 
     answer = table_answer(request, TABLES, as_json, lambda: _table(served, run, page, query.history_hours))
     return facts.linked(answer)
@@ -178,9 +178,13 @@ def run_of(served: Served, view: int | None, reference: datetime | None, series:
     return indexed(frame, reference=reference)
 
 
+class _Beside(TypedDict, total=False):
+    observations: list[dict[str, Any]]
+
+
 def _beside(
     served: Served, run: RunIndex, series: Sequence[Series], history_hours: int | None
-) -> dict[Series, dict[str, Any]]:
+) -> dict[Series, _Beside]:
     """Return, for each series, the observations beside its forecast, if they are asked for."""
     if history_hours is None or not series:
         return {each: {} for each in series}
@@ -210,7 +214,7 @@ def observations_of(
     )
 
 
-def _previous(served: Served, run: RunIndex, series: Series, hours: int) -> dict[str, Any] | None:
+def _previous(served: Served, run: RunIndex, series: Series, hours: int) -> Body | None:
     try:
         before = run_of(served, run.facts["feature_view_version"], run.reference - timedelta(hours=hours), [series])
     except NotFoundError:

@@ -1,7 +1,7 @@
 """The time axis of all charts."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict
 
 import altair as alt
 import polars as pl
@@ -13,7 +13,14 @@ Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 """What Altair may make of layers; ours are always layered."""
 
 
-def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **axis: Any) -> dict[str, Any]:
+class TimeAxis(TypedDict):
+    """Keyword arguments of an Altair encoding of times."""
+
+    scale: alt.Scale
+    axis: alt.Axis
+
+
+def time_axis(times: pl.Series, display: Display, *, every_hours: int = DAY, **axis: Any) -> TimeAxis:
     """Return ``scale`` and ``axis`` of an encoding of UTC times, ticked and labelled in the chosen zone.
 
     A tick stands at every full day there, or at every ``every_hours`` of it; at every hour if the times have none of

@@ -1,7 +1,7 @@
 """Runs: which hours have been through the pipeline, with what result, and where Airflow shows them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import streamlit as st
 
@@ -11,6 +11,15 @@ from app_dashboard.screens import dag_runs
 
 NEWEST = 500
 DONE, STOPPED, UNDONE = "forecasts archived", "stopped by validation", "ingested, no forecasts yet"
+
+
+class ReferenceTime(TypedDict):
+    """What the API says of one reference time: its validation, its ingest and its run, as far as it came."""
+
+    reference: str
+    validation: NotRequired[Mapping[str, Any]]
+    ingest: NotRequired[Mapping[str, Any]]
+    run: NotRequired[Mapping[str, Any]]
 
 
 def show() -> None:
@@ -34,17 +43,21 @@ def show() -> None:
 
 def joined(
     runs: Sequence[Mapping[str, Any]], ingests: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+) -> list[ReferenceTime]:
     """Return what is recorded of each reference time, newest first: how far it came, and its numbers."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, ReferenceTime] = {}
+
+    def of(reference: str) -> ReferenceTime:
+        return found.setdefault(reference, {"reference": reference})
+
     for each in validations:
         if each["reference_datetime"]:
-            found.setdefault(each["reference_datetime"], {})["validation"] = each
+            of(each["reference_datetime"])["validation"] = each
     for each in ingests:
-        found.setdefault(each["known_at"], {})["ingest"] = each
+        of(each["known_at"])["ingest"] = each
     for each in runs:
-        found.setdefault(each["reference_datetime"], {})["run"] = each
-    return [{"reference": reference, **found[reference]} for reference in sorted(found, reverse=True)]
+        of(each["reference_datetime"])["run"] = each
+    return [found[reference] for reference in sorted(found, reverse=True)]
 
 
 def state(row: Mapping[str, Any]) -> str:

@@ -68,6 +68,16 @@ class Monitored(TypedDict):
     alarms: list[OpenAlarm]
 
 
+class _Group(TypedDict):
+    dataset: str
+    feature_group_version: int
+
+
+class _Run(TypedDict):
+    feature_view_version: int
+    reference_datetime: datetime
+
+
 @dataclass(frozen=True)
 class _Evaluation:
     """What one call of ``compute`` is about."""
@@ -85,12 +95,12 @@ class _Evaluation:
         return ForecastArchive(self.settings)
 
     @property
-    def group(self) -> dict[str, Any]:
+    def group(self) -> _Group:
         """Arguments that name the feature group of the view."""
         return {"dataset": self.view.dataset, "feature_group_version": self.view.feature_group_version}
 
     @property
-    def run(self) -> dict[str, Any]:
+    def run(self) -> _Run:
         """The columns that name the evaluation in the tables."""
         return {"feature_view_version": self.view.version, "reference_datetime": self.reference_datetime}
 

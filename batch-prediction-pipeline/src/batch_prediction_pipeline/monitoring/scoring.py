@@ -1,7 +1,7 @@
 """Scoring: forecasts beside what came and beside the seasonal naive forecast; frame in, frame out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -124,7 +124,7 @@ def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     return figures(totals(rows, by))
 
 
-def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the measures of all rows, with ``rmae24`` and the figures of the models' backtests beside them.
 
     ``rmae24`` is the mean over series of their ``relative_mae``. ``backtest_...`` are what the training of each
@@ -139,10 +139,11 @@ def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> d
 
 def _overall(
     by_series: pl.DataFrame, models: Mapping[int, int], backtests: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
+) -> dict[str, float | None]:
     """Return what ``overall`` does, from ``totals`` by series and the number of forecasts of each model version."""
-    found: dict[str, Any] = figures(_summed(by_series)).row(0, named=True)
-    return {**found, "rmae24": figures(by_series)["relative_mae"].mean(), **_backtest(models, backtests)}
+    found: dict[str, float | None] = figures(_summed(by_series)).row(0, named=True)
+    rmae24 = cast("float | None", figures(by_series)["relative_mae"].mean())
+    return {**found, "rmae24": rmae24, **_backtest(models, backtests)}
 
 
 _OF_BACKTEST: Final = {

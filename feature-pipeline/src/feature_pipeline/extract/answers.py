@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 import httpx
 
@@ -13,6 +13,16 @@ from forecast_core.contracts.errors import SourceError, SourceUnavailable
 
 _SHOWN: Final = 120
 _UNITS: Final = {"s": 1, "m": 60}
+
+
+class Answer(TypedDict):
+    """The answer to a query, as JSON: ``records`` are the rows, ``limit`` the most rows that the source gives.
+
+    The source may send anything in their place; ``records`` is known to be a list.
+    """
+
+    records: list[Any]
+    limit: NotRequired[object]
 
 
 class RetryableError(Exception):
@@ -31,7 +41,7 @@ def ask_once(
     longest_wait: float,
     longest_answer: float,
     most_bytes: int,
-) -> dict[str, Any]:
+) -> Answer:
     """Return the answer to one query: an object with a list ``records``.
 
     Args:
@@ -59,7 +69,7 @@ def ask_once(
         raise RetryableError(f"an answer that is not JSON: {_start(body)}")
     if not isinstance(answer, dict) or not isinstance(answer.get("records"), list):
         raise SourceError(f"{endpoint} answers without records: {_start(body)}", url=endpoint)
-    return answer
+    return cast("Answer", answer)
 
 
 def _fetch(

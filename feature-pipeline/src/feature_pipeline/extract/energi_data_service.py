@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from feature_pipeline.datasets import Dataset, named
 from feature_pipeline.extract import pages
-from feature_pipeline.extract.answers import RetryableError, ask_once
+from feature_pipeline.extract.answers import Answer, RetryableError, ask_once
 from feature_pipeline.extract.pace import Pace
 from feature_pipeline.extract.raw import (
     HOUR,
@@ -138,7 +138,7 @@ def connected(url: str, settings: Settings, patience: Patience) -> Iterator[page
     timeout = httpx.Timeout(patience.timeout, connect=min(patience.timeout, 10.0))
     with httpx.Client(timeout=timeout, headers={"User-Agent": user_agent()}) as client:
 
-        def once(query: dict[str, str]) -> dict[str, Any]:
+        def once(query: dict[str, str]) -> Answer:
             pace.wait()
             return ask_once(
                 client,
@@ -149,14 +149,14 @@ def connected(url: str, settings: Settings, patience: Patience) -> Iterator[page
                 most_bytes=patience.most_bytes,
             )
 
-        def ask(query: dict[str, str]) -> dict[str, Any]:
+        def ask(query: dict[str, str]) -> Answer:
             with pace.turn():
                 return _patiently(once, query, endpoint, patience)
 
         yield ask
 
 
-def _patiently(once: pages.Ask, query: dict[str, str], endpoint: str, patience: Patience) -> dict[str, Any]:
+def _patiently(once: pages.Ask, query: dict[str, str], endpoint: str, patience: Patience) -> Answer:
     """Return the answer to one query; repeat the request while it raises ``RetryableError``."""
     again = wait_random_exponential(multiplier=patience.base_wait, max=patience.longest_wait)
 

@@ -13,12 +13,13 @@ from typing import Any, Final
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
+from feature_pipeline.extract.answers import Answer
 from feature_pipeline.extract.raw import HOUR, ROW, text_columns, with_hours
 from forecast_core.contracts.errors import SourceError, SourceUnavailable
 
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[dict[str, str]], dict[str, Any]]
+Ask = Callable[[dict[str, str]], Answer]
 """From the parameters of a request to its answer."""
 
 _READINGS: Final = 2

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -17,6 +17,15 @@ _NAMES: Final = frozenset({"start", "end", "timezone", "columns", "filter", "sor
 _TIMES: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
+class Page(TypedDict):
+    """One answer; ``total`` is not reliable, as in the API; ``limit`` is the most rows, 0 for no limit."""
+
+    total: int
+    limit: int
+    dataset: str
+    records: list[dict[str, str | int | float | None]]
+
+
 class Refusal(Exception):
     """The query is answered with an error."""
 
@@ -25,7 +34,7 @@ class Refusal(Exception):
         self.status = status
 
 
-def answer(rows: pl.DataFrame, query: Mapping[str, str], *, dataset: str, page_cap: int | None) -> dict[str, Any]:
+def answer(rows: pl.DataFrame, query: Mapping[str, str], *, dataset: str, page_cap: int | None) -> Page:
     """Return the answer to ``query``.
 
     Args:

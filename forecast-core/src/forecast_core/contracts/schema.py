@@ -3,7 +3,8 @@
 Times are UTC and name the start of an hour; energy is in kWh for that hour. The frames of the forecaster are its own.
 """
 
-from typing import Final
+from datetime import datetime
+from typing import Final, TypedDict
 
 import polars as pl
 
@@ -24,7 +25,9 @@ __all__ = [
     "RUNS",
     "SERIES",
     "UTC_HOUR",
+    "ForecastRow",
     "Frame",
+    "RunRow",
     "meaning",
 ]
 
@@ -67,6 +70,26 @@ FORECASTS: Final = Frame(
 )
 """Archived forecasts: predictions, the reference time at which they were made, and what made them."""
 
+
+class ForecastRow(TypedDict):
+    """One row of FORECASTS; times are in UTC, energy is in kWh."""
+
+    reference_datetime: datetime
+    area: str
+    consumer_type: str
+    datetime_utc: datetime
+    energy_consumption: float
+    q05: float
+    q10: float
+    q50: float
+    q90: float
+    q95: float
+    quality: str
+    feature_view_version: int
+    training_dataset_version: int
+    model_version: int
+
+
 RUNS: Final = Frame(
     {
         "reference_datetime": UTC_HOUR,
@@ -97,6 +120,25 @@ RUNS: Final = Frame(
     },
 )
 """What the forecasts of one run were made from."""
+
+
+class RunRow(TypedDict):
+    """One row of RUNS; times are in UTC."""
+
+    reference_datetime: datetime
+    feature_view_version: int
+    training_dataset_version: int
+    model_version: int
+    fh: int
+    window_start: datetime
+    window_end: datetime
+    history_rows: int
+    history_series: int
+    history_hash: str
+    forecasts: int
+    forecasts_hash: str
+    made_by: str
+
 
 EXPLANATIONS: Final = Frame(
     {"reference_datetime": UTC_HOUR, "feature_view_version": pl.Int64(), **REASONS},

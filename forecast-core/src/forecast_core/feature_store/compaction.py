@@ -1,7 +1,7 @@
 """Compact observations: merge small files into sorted files of bounded size, and drop rows that repeat a state."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from forecast_core.feature_store import observations, revisions, series
 from forecast_core.tables import upkeep
 from forecast_core.tables.delta import Snapshot, Table
 from forecast_core.tables.files import FileChange
-from forecast_core.tables.upkeep import number_of_files
+from forecast_core.tables.upkeep import Upkeep, number_of_files
 
 _SCHEMAS: Final = {
     "first": revisions.REVISIONS,
@@ -21,7 +21,7 @@ _SCHEMAS: Final = {
 }
 
 
-def maintain_observations(table: Table, *, keep: timedelta) -> dict[str, Any] | None:
+def maintain_observations(table: Table, *, keep: timedelta) -> Upkeep | None:
     """Compact and vacuum the table of a feature group.
 
     Returns:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import polars as pl
 
@@ -39,7 +39,19 @@ class FeatureView:
     definition_hash: str
 
 
-def definition(*, dataset: str, feature_group_version: int) -> dict[str, Any]:
+class Definition(TypedDict):
+    """What a feature view reads; its canonical JSON is hashed, so that a field more makes other versions."""
+
+    format_version: int
+    dataset: str
+    feature_group_version: int
+    columns: list[str]
+    keys: list[str]
+    target: str
+    unit: str
+
+
+def definition(*, dataset: str, feature_group_version: int) -> Definition:
     """Return the definition of the view of all that a feature group observes (energy in kWh an hour)."""
     return {
         "format_version": 1,
@@ -52,7 +64,7 @@ def definition(*, dataset: str, feature_group_version: int) -> dict[str, Any]:
     }
 
 
-def create(table: Table, content: Mapping[str, Any]) -> int:
+def create(table: Table, content: Definition) -> int:
     """Return the version of a definition: the one that it has, or the next one."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import moment, whole_number
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
-from forecast_core.contracts.schema import SERIES
+from forecast_core.contracts.schema import SERIES, ForecastRow, RunRow
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 
@@ -22,8 +22,8 @@ NAMED: Final = 10
 
 def find_run(
     settings: Settings, *, reference_datetime: datetime | str | None, feature_view_version: int | str | None = None
-) -> dict[str, Any]:
-    """Return the row of ``archive.RUNS`` of the run that was made at a reference time.
+) -> RunRow:
+    """Return the row of ``schema.RUNS`` of the run that was made at a reference time.
 
     Args:
         settings: Where the archive is.
@@ -48,10 +48,8 @@ def find_run(
     return run_at(runs, reference_datetime=wanted, feature_view_version=view)
 
 
-def run_at(
-    runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_view_version: int | None
-) -> dict[str, Any]:
-    """Return the row of one run among ``archive.RUNS``, as ``find_run`` does.
+def run_at(runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_view_version: int | None) -> RunRow:
+    """Return the row of one run among ``schema.RUNS``, as ``find_run`` does.
 
     Args:
         runs: RUNS that hold all runs of the feature view, or of all views if none is given.
@@ -75,7 +73,7 @@ def run_at(
             f"feature views {views} have forecasts of {as_text(made_at)}: say which by feature_view_version",
             existing=views,
         )
-    return found.row(0, named=True)
+    return cast("RunRow", found.row(0, named=True))
 
 
 def _no_run(runs: pl.DataFrame, wanted: datetime | None, view: int | None) -> NotFoundError:
@@ -124,8 +122,8 @@ def check_series(known: Collection[tuple[str, str]], area: str, consumer_type: s
     )
 
 
-def find_hour(rows: pl.DataFrame, datetime_utc: datetime) -> dict[str, Any]:
-    """Return the row of one hour among the rows of one series.
+def find_hour(rows: pl.DataFrame, datetime_utc: datetime) -> ForecastRow:
+    """Return the row of one hour among the FORECASTS of one series.
 
     Raises:
         NotFoundError: If there is none; the message names the first and the last hour that there are.
@@ -138,7 +136,7 @@ def find_hour(rows: pl.DataFrame, datetime_utc: datetime) -> dict[str, Any]:
             f"{as_text(hours.max())}",
             datetime_utc=datetime_utc,
         )
-    return found.row(0, named=True)
+    return cast("ForecastRow", found.row(0, named=True))
 
 
 def as_text(value: Any) -> str | None:

@@ -1,14 +1,13 @@
 """One archived forecast run with the view, the model and the training dataset that it names."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
 from forecast_core import tracking
 from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.schema import RunRow
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window, as_utc
 from forecast_core.feature_store import FeatureStore, FeatureView, TrainingDataset
@@ -18,10 +17,10 @@ from forecast_core.tracking import ModelVersion
 
 @dataclass(frozen=True)
 class Origin:
-    """One archived forecast run with what it was made from; ``facts`` is its row of ``archive.RUNS``."""
+    """One archived forecast run with what it was made from; ``facts`` is its row of ``schema.RUNS``."""
 
     forecasts: pl.DataFrame
-    facts: Mapping[str, Any]
+    facts: RunRow
     view: FeatureView
     model: ModelVersion
     dataset: TrainingDataset

@@ -125,7 +125,7 @@ def trace(
 
 
 def _run(origin: Origin) -> Facts:
-    facts = dict(origin.facts)
+    facts: Facts = {**origin.facts}
     made_by = json.loads(facts.pop("made_by"))
     return {
         **_plain(facts),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from forecast_core.contracts.settings import Settings
 from forecast_core.tables import upkeep
 from forecast_core.tables.delta import Table, Upgrade
 from forecast_core.tables.places import options, place
+from forecast_core.tables.upkeep import Upkeep
 
 COMPACT_EVERY: Final = 24
 """Commits between two compactions by a writer: a day of hourly runs.
@@ -47,7 +48,7 @@ class Declaration:
     upgrades: tuple[Upgrade, ...] = ()
     compact_every: int | None = COMPACT_EVERY
     members: Callable[[Settings], Sequence[tuple[str, ...]]] | None = None
-    maintain: Callable[..., dict[str, Any] | None] = upkeep.maintain
+    maintain: Callable[..., Upkeep | None] = upkeep.maintain
 
     @property
     def schema(self) -> pl.Schema:
@@ -74,7 +75,7 @@ class Declaration:
         members = [()] if self.members is None else self.members(settings)
         return {"/".join((self.name, *each)): self.table(settings, *each) for each in members}
 
-    def maintained(self, settings: Settings, *, keep: timedelta) -> dict[str, dict[str, Any]]:
+    def maintained(self, settings: Settings, *, keep: timedelta) -> dict[str, Upkeep]:
         """Compact and vacuum the tables; return the report of each that exists."""
         reports = {name: self.maintain(table, keep=keep) for name, table in self.tables(settings).items()}
         return {name: report for name, report in reports.items() if report is not None}

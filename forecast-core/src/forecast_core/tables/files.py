@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from deltalake import DeltaTable
@@ -84,7 +84,7 @@ def _statistics(rows: pl.DataFrame) -> str:
         pl.all().exclude(pl.String).min().name.prefix("min_"), pl.all().exclude(pl.String).max().name.prefix("max_")
     ).row(0, named=True)
 
-    def values(bound: str) -> dict[str, Any]:
+    def values(bound: str) -> dict[str, object]:
         found = {name: bounds.get(f"{bound}_{name}") for name in rows.columns}
         return {name: _plain(value) for name, value in found.items() if value is not None}
 
@@ -98,5 +98,5 @@ def _statistics(rows: pl.DataFrame) -> str:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value

@@ -6,7 +6,7 @@ for a time, for readers that have opened an earlier version.
 
 import math
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
@@ -17,6 +17,18 @@ from forecast_core.tables.delta import Table
 from forecast_core.tables.faults import storage_errors
 
 _TRIES: Final = 5
+
+
+class Upkeep(TypedDict):
+    """What the upkeep of one table did, as numbers of files.
+
+    ``rows_dropped`` is there for observations only: rows that repeated the state before them.
+    """
+
+    files_before: int
+    files_after: int
+    files_deleted: int
+    rows_dropped: NotRequired[int]
 
 
 def kept(keep: timedelta) -> timedelta:
@@ -34,11 +46,11 @@ def kept(keep: timedelta) -> timedelta:
     return keep
 
 
-def maintain(table: Table, *, keep: timedelta, merge: bool = True) -> dict[str, Any] | None:
+def maintain(table: Table, *, keep: timedelta, merge: bool = True) -> Upkeep | None:
     """Merge the small files of any table within its partitions, then ``vacuum``.
 
     Returns:
-        Plain JSON: ``files_before``, ``files_after``, ``files_deleted``; None if the table does not exist.
+        The number of files before and after, and of those deleted; None if the table does not exist.
     """
     opened = table.open()
     if opened is None:

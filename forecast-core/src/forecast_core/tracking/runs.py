@@ -101,7 +101,7 @@ def finish_run(
     status: Literal["FINISHED", "FAILED"] = "FINISHED",
     reference_datetime: datetime,
     params: Mapping[str, object] | None = None,
-    metrics: Mapping[str, float | None] | None = None,
+    metrics: Mapping[str, object] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
     """Record a run's parameters, metrics and tags, and end it; the same again changes nothing.
@@ -112,7 +112,7 @@ def finish_run(
         status: How the run ended.
         reference_datetime: Of the work; the metrics stand at this time.
         params: Values are kept as JSON.
-        metrics: Those that are None or not finite are left out.
+        metrics: Measures by name; those that are not finite numbers are left out.
         tags: Added to those that the run has.
 
     Raises:
@@ -123,7 +123,8 @@ def finish_run(
         from mlflow.entities import Metric, Param, RunTag
 
         milliseconds = int(reference_datetime.timestamp() * 1000)
-        finite = {name: value for name, value in (metrics or {}).items() if value is not None and math.isfinite(value)}
+        numbers = {name: value for name, value in (metrics or {}).items() if isinstance(value, int | float)}
+        finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
         mlflow.log_batch(
             run_id,
             metrics=[Metric(name, float(value), milliseconds, 0) for name, value in finite.items()],
