@@ -18,6 +18,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean
@@ -43,7 +44,7 @@ def search(history: pl.DataFrame, window: Window, trials: int, threads: int) -> 
     """Return the configuration that the training pipeline's search finds, and the search's cost."""
     ends = folds(window)
 
-    def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
+    def measure(point: Mapping[str, float], report: study.Report) -> study.Measured:
         measured: list[float] = []
         for step, end in enumerate(ends):
             figures = evaluate_fold(history, end=end, fh=HOURS, config=config_at(point), threads=threads)

@@ -67,11 +67,16 @@ def test_a_run_that_is_absent_is_an_error_that_says_which_there_are(settings: Se
 def test_a_series_or_an_hour_that_is_absent_is_an_error_that_says_which_there_are() -> None:
     frame = pl.DataFrame(
         [("DK1", f"{kind:03}", FIRST, 1.0) for kind in range(14)],
-        schema={"area": pl.String, "consumer_type": pl.String, "datetime_utc": UTC_HOUR, "kwh": pl.Float64},
+        schema={
+            "area": pl.String,
+            "consumer_type": pl.String,
+            "datetime_utc": UTC_HOUR,
+            "energy_consumption": pl.Float64,
+        },
         orient="row",
     )
     rows = find_series(frame, "DK1", "003")
-    assert find_hour(rows, FIRST)["kwh"] == 1.0
+    assert find_hour(rows, FIRST)["energy_consumption"] == 1.0
     with pytest.raises(NotFoundError, match="there is no price area 'DK9'; there are DK1"):
         find_series(frame, "DK9", "003")
     with pytest.raises(NotFoundError, match=r"DK1 has no consumer type '99'; it has 000, .*, 009 and 4 more"):

@@ -43,19 +43,19 @@ def decision(hour: int, config: dict[str, Any] | None, **more: Any) -> Promotion
 def decided(open_: Undecided) -> Promotion:
     """What any run decides: the better configuration is the champion."""
     before = None if open_.champion is None else open_.champion.config
-    better = open_.search.best_config["quality"] > (0 if before is None else before["quality"])
+    better = open_.search["best_config"]["quality"] > (0 if before is None else before["quality"])
     return Promotion(
         action="promote" if better else "keep",
-        reference_datetime=open_.search.reference_datetime,
+        reference_datetime=open_.search["reference_datetime"],
         feature_view_version=1,
         fh=24,
-        config=open_.search.best_config if better else before,
+        config=open_.search["best_config"] if better else before,
         source="sweep",
-        candidate=open_.search.best_config,
+        candidate=open_.search["best_config"],
         reason="",
         test={},
         by="run",
-        sweep_id=open_.search.sweep_id,
+        sweep_id=open_.search["sweep_id"],
         against=before,
     )
 

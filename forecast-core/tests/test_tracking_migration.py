@@ -12,7 +12,7 @@ from forecast_core import stores, tracking
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
-from forecast_core.tracking import Decisions, Promotion, Searches
+from forecast_core.tracking import Decisions, Promotion, Searches, search_as_json
 
 AT = datetime(2023, 2, 1, 12, tzinfo=UTC)
 FOUND = {"trees": 50}
@@ -88,7 +88,7 @@ def by_person(at: datetime, **facts: Any) -> Promotion:
 def test_decisions_and_searches_of_version_1_0_are_read_and_the_command_copies_them_once(older: Settings) -> None:
     before = champions(older)
     [search] = Searches(older).uploaded(feature_view_version=1, fh=24)
-    assert search.to_json() == RESULT
+    assert search_as_json(search) == RESULT
     # Of two decisions at one time the one recorded last stands, as it did then.
     assert before[-1] == EXPECTED[-1]
     assert set(stores.migrate(older)) == {"promotions", "searches"}

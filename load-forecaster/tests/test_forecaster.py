@@ -237,6 +237,7 @@ def test_after_a_gap_the_hours_from_there_on_are_forecast(gap: int, quality: str
         rows, end=END, fh=24, gap=gap, config=QUICK, threads=1, origins=3
     )
     assert evaluation.metrics["origins"] == 3
+    assert evaluation.metrics["wape_ratio"] is not None
     assert evaluation.metrics["wape_ratio"] < 1.2
     forecast = model.predict(rows, end=END)
     first = END + timedelta(hours=gap)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,7 @@ def test_a_trial_that_falls_behind_in_its_first_fold_is_given_up_and_a_killed_se
     def searched(name: str, stop_at: int | None = None) -> list[Trial]:
         opened, calls = study.study_of(searches.trials(name)), []
 
-        def measure(point: dict[str, Any], report: study.Report) -> study.Measured:
+        def measure(point: Mapping[str, float], report: study.Report) -> study.Measured:
             calls.append(point)
             if stop_at is not None and len(calls) > stop_at:
                 raise KeyboardInterrupt

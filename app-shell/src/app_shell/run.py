@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from feature_pipeline.feature_view import Created
     from feature_pipeline.pipeline import RunResult
     from forecast_core.tracking import SearchResult
+    from training_pipeline.best_config import BestConfig
     from training_pipeline.train import TrainingResult
 
 
@@ -30,7 +31,7 @@ class Results(TypedDict):
     run_feature_pipeline: "RunResult"
     create_feature_view: "Created"
     run_hyperparameter_tuning: NotRequired["SearchResult"]
-    upload_best_config: NotRequired["SearchResult"]
+    upload_best_config: NotRequired["BestConfig"]
     train_from_best_config: "TrainingResult"
     compute_monitoring: "Monitored"
     batch_predict: "Predicted"

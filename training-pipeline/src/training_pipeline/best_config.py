@@ -9,7 +9,7 @@ from typing import Final
 from forecast_core import tracking
 from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.settings import Settings
-from forecast_core.tracking import Search, Searches, SearchResult
+from forecast_core.tracking import Search, Searches, SearchResult, search_as_json
 
 logger = logging.getLogger(__name__)
 
@@ -54,26 +54,26 @@ def upload(sweep_id: str, *, settings: Settings | None = None) -> BestConfig:
     with tracking.lock(settings, f"best-config-{wanted}", wait=_WAIT):
         run_id = _shown_run(settings, search)
         searches.write(search, uploaded=True)
-    logger.info("best configuration of sweep %s: objective %.4f", wanted, search.best_value)
-    return BestConfig(**search.to_json(), run_id=run_id)
+    logger.info("best configuration of sweep %s: objective %.4f", wanted, search["best_value"])
+    return BestConfig(**search_as_json(search), run_id=run_id)
 
 
 def _shown_run(settings: Settings, search: Search) -> str:
     """Return the finished MLflow run that shows the best configuration, after making it if there is none."""
-    result = search.to_json()
+    result = search_as_json(search)
     # A search that was stopped by its timeout and then went on has another result, and another run.
     tags = {
         "artifact": ARTIFACT,
-        "sweep_id": search.sweep_id,
-        "trials": str(search.trials),
-        "fh": str(search.fh),
-        "feature_view_version": str(search.feature_view_version),
+        "sweep_id": search["sweep_id"],
+        "trials": str(search["trials"]),
+        "fh": str(search["fh"]),
+        "feature_view_version": str(search["feature_view_version"]),
         "window_end": result["window_end"],
     }
     done = [run for run in tracking.find_runs(settings, tags) if run.status == "FINISHED"]
     if done:
         return done[0].run_id
-    run_id = tracking.start_run(settings, name=f"best config {search.sweep_id}", tags=tags)
+    run_id = tracking.start_run(settings, name=f"best config {search['sweep_id']}", tags=tags)
     with tempfile.TemporaryDirectory() as folder:
         content = json.dumps(result, indent=1, sort_keys=True)
         (Path(folder) / f"{ARTIFACT}.json").write_text(content, encoding="utf-8")
@@ -81,8 +81,8 @@ def _shown_run(settings: Settings, search: Search) -> str:
     tracking.finish_run(
         settings,
         run_id,
-        reference_datetime=search.reference_datetime,
-        metrics={"objective": search.best_value},
+        reference_datetime=search["reference_datetime"],
+        metrics={"objective": search["best_value"]},
         tags={"reference_datetime": result["reference_datetime"]},
     )
     return run_id

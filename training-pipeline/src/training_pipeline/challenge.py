@@ -29,7 +29,7 @@ def decision_on(settings: Settings, undecided: Undecided) -> Promotion | None:
         StorageError: If the training dataset cannot be read now.
     """
     search, champion = undecided.search, choice_of(undecided.champion)
-    config = readable(search.best_config)
+    config = readable(search["best_config"])
     if config is None or (champion is not None and config == champion.config):
         return None
     margin, test = settings.promotion_margin, None
@@ -39,31 +39,31 @@ def decision_on(settings: Settings, undecided: Undecided) -> Promotion | None:
         try:
             test = _test(settings, search, champion.config, config)
         except NotFoundError as error:
-            logger.warning("sweep %s cannot be decided on, so search again: %s", search.sweep_id, error)
+            logger.warning("sweep %s cannot be decided on, so search again: %s", search["sweep_id"], error)
             return None
         promoted, reason = _judged(test, margin)
     kept = Choice(config, source_of(search)) if promoted or champion is None else champion
     logger.info("challenger %s: %s; %s", source_of(search), "promoted" if promoted else "not promoted", reason)
     return Promotion(
         action="promote" if promoted else "keep",
-        reference_datetime=search.reference_datetime,
-        feature_view_version=search.feature_view_version,
-        fh=search.fh,
+        reference_datetime=search["reference_datetime"],
+        feature_view_version=search["feature_view_version"],
+        fh=search["fh"],
         config=None if kept.source == "default" else kept.config.to_dict(),
         source=kept.source,
-        candidate=search.best_config,
+        candidate=search["best_config"],
         reason=reason,
         test={} if test is None else test.to_dict() | {"margin": margin},
         by="run",
         code_version=data.code_version(),
-        sweep_id=search.sweep_id,
+        sweep_id=search["sweep_id"],
         against=None if undecided.champion is None else undecided.champion.config,
     )
 
 
 def source_of(search: Search) -> str:
     """Return in words where the best configuration of a search comes from."""
-    return f"best_config from sweep {search.sweep_id}"
+    return f"best_config from sweep {search['sweep_id']}"
 
 
 def _judged(test: Comparison | None, margin: float) -> tuple[bool, str]:
@@ -87,8 +87,8 @@ def _test(
         NotFoundError: If the training dataset of the search is gone.
     """
     store = FeatureStore(settings)
-    dataset = store.training_dataset(search.training_dataset_version)
-    origins = held_out(dataset.window, gap=search.gap)
+    dataset = store.training_dataset(search["training_dataset_version"])
+    origins = held_out(dataset.window, gap=search["gap"])
     if origins < LEAST_ORIGINS:
         return None
     history = store.read_training_dataset(dataset.version)
@@ -96,8 +96,8 @@ def _test(
         backtest(
             history,
             end=dataset.window.end,
-            fh=search.fh,
-            gap=search.gap,
+            fh=search["fh"],
+            gap=search["gap"],
             config=config,
             threads=settings.threads,
             origins=origins,

@@ -68,17 +68,17 @@ def decide(settings: Settings, run: TrainingRun) -> Verdict:
         while True:
             now = reign(decisions, searches, until=run.reference_datetime)
             # The first one decides against which champion the next one is tested.
-            open_ = next((each for each in now.undecided if each.search.sweep_id not in passed_over), None)
+            open_ = next((each for each in now.undecided if each.search["sweep_id"] not in passed_over), None)
             if open_ is None:
                 break
             decision = decision_on(settings, open_)
             if decision is None:
-                passed_over.add(open_.search.sweep_id)
+                passed_over.add(open_.search["sweep_id"])
             else:
                 held.check()
                 decisions.append(tracking.record_promotion(settings, decision))
     before = reign(decisions, searches, until=run.reference_datetime - _INSTANT)
-    return _verdict(now, before, [each for each in searches if readable(each.best_config) is not None])
+    return _verdict(now, before, [each for each in searches if readable(each["best_config"]) is not None])
 
 
 def _verdict(now: Reign, before: Reign, searches: list[Search]) -> Verdict:
@@ -112,8 +112,8 @@ def _latest(now: Reign, challenger: Search) -> Promotion | None:
     about = [
         each
         for each in now.decisions
-        if each.sweep_id == challenger.sweep_id
-        or (each.sweep_id is None and each.reference_datetime >= challenger.reference_datetime)
+        if each.sweep_id == challenger["sweep_id"]
+        or (each.sweep_id is None and each.reference_datetime >= challenger["reference_datetime"])
     ]
     return about[-1] if about else None
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from statistics import fmean
 from typing import Final, cast
@@ -14,7 +13,7 @@ from forecast_core.contracts.arguments import whole_number
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.runs import TrainingRun, resolve_training_run
-from forecast_core.tracking import Held, Search, Searches, SearchResult, Trial
+from forecast_core.tracking import Held, Search, Searches, SearchResult, Trial, search_as_json
 from load_forecaster import Measures
 from training_pipeline import data, search_space, study
 from training_pipeline.evaluation import FOLD_ORIGINS, HELD_OUT, evaluate_fold, folds, held_out, objective
@@ -107,14 +106,14 @@ def _found(settings: Settings, run: TrainingRun, sweep_id: str, trials: int) -> 
     """Return the result of the search if it is done."""
     searches = Searches(settings)
     found = searches.found().get(sweep_id)
-    if found is None or found.trials < trials:
+    if found is None or found["trials"] < trials:
         return None
     logger.info("sweep %s is done already", sweep_id)
-    if run.reference_datetime < found.reference_datetime:
+    if run.reference_datetime < found["reference_datetime"]:
         # Whichever run asked first, the search counts from the earliest reference time on.
-        found = replace(found, reference_datetime=run.reference_datetime)
+        found = {**found, "reference_datetime": run.reference_datetime}
         searches.write(found, uploaded=False)
-    return found.to_json()
+    return search_as_json(found)
 
 
 def _search(
@@ -191,7 +190,7 @@ def _finish(settings: Settings, run: TrainingRun, sweep_id: str) -> SearchResult
     """Store what the search found; return it."""
     searches = Searches(settings)
     trials, before = searches.trials(sweep_id), searches.found().get(sweep_id)
-    asked = [run.reference_datetime, *([] if before is None else [before.reference_datetime])]
+    asked = [run.reference_datetime, *([] if before is None else [before["reference_datetime"]])]
     best = min((each for each in trials if not each.pruned), key=lambda each: (each.value, each.number))
     search = Search(
         sweep_id=sweep_id,
@@ -218,4 +217,4 @@ def _finish(settings: Settings, run: TrainingRun, sweep_id: str) -> SearchResult
         tags={"trials": str(len(trials))},
     )
     searches.write(search, uploaded=False)
-    return search.to_json()
+    return search_as_json(search)

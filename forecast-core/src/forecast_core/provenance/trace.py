@@ -150,7 +150,7 @@ def _configuration(settings: Settings, model: ModelVersion) -> Facts:
     found: Facts = {"source": source, "values": json.loads(model.tags.get("config", "null"))}
     if " sweep " in source:
         search = tracking.Searches(settings).found().get(source.split()[-1])
-        result: Mapping[str, Any] = {} if search is None else search.to_json()
+        result: Mapping[str, Any] = {} if search is None else tracking.search_as_json(search)
         found["sweep"] = {name: value for name, value in result.items() if name != "best_config"} or None
     return found
 

@@ -32,7 +32,7 @@ from forecast_core.tracking.promotions import (
 )
 from forecast_core.tracking.reigns import Reign, Undecided, reign
 from forecast_core.tracking.runs import MlflowRun, find_runs, finish_run, log_files, start_run
-from forecast_core.tracking.searches import Search, Searches, SearchResult
+from forecast_core.tracking.searches import Search, Searches, SearchResult, search_as_json
 from forecast_core.tracking.trials import Trial
 
 __all__ = [
@@ -71,5 +71,6 @@ __all__ = [
     "reign",
     "reign_at",
     "rollback",
+    "search_as_json",
     "start_run",
 ]

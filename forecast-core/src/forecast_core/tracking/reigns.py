@@ -68,10 +68,10 @@ def reign(decisions: Sequence[Promotion], searches: Sequence[Search], *, until: 
             continue
         champion = _champion(in_force)
         against = None if champion is None else config_text(champion.config)
-        candidate = config_text(event.best_config)
+        candidate = config_text(event["best_config"])
         if candidate == against or _is_settled(event, decisions):
             continue
-        if decision := recorded.get((event.sweep_id, candidate, against)):
+        if decision := recorded.get((event["sweep_id"], candidate, against)):
             in_force.append(decision)
         else:
             undecided.append(Undecided(event, champion))
@@ -84,7 +84,7 @@ def _events(
     """Return searches and the decisions that stand for themselves by reference time; of one time, searches first."""
     own = [each for each in decisions if each.sweep_id is None]
     events: list[tuple[datetime, int, str, Promotion | Search]] = [
-        *((each.reference_datetime, 0, each.sweep_id, each) for each in searches),
+        *((each["reference_datetime"], 0, each["sweep_id"], each) for each in searches),
         *((each.reference_datetime, 1, each.decision_id, each) for each in own),
     ]
     ordered = sorted(events, key=lambda each: each[:3])
@@ -96,8 +96,8 @@ def _is_settled(search: Search, decisions: Sequence[Promotion]) -> bool:
     return any(
         each.by == "run"
         and each.sweep_id is None
-        and each.candidate == search.best_config
-        and each.reference_datetime >= search.reference_datetime
+        and each.candidate == search["best_config"]
+        and each.reference_datetime >= search["reference_datetime"]
         for each in decisions
     )
 

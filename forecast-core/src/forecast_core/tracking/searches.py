@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, Generic, TypedDict, TypeVar, cast
 
 import polars as pl
 
@@ -68,55 +67,31 @@ _SEARCHES, _TRIALS = TABLES = (
 """The tables of searches."""
 
 
-class SearchResult(TypedDict):
-    """A ``Search`` as plain JSON; times are text in UTC."""
-
-    sweep_id: str
-    trials: int
-    pruned: int
-    folds: int
-    held_out: int
-    default_value: float
-    best_value: float
-    best_config: dict[str, Any]
-    metrics: dict[str, float | None]
-    fh: int
-    gap: int
-    feature_view_version: int
-    training_dataset_version: int
-    window_end: str
-    reference_datetime: str
+Time = TypeVar("Time", datetime, str)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """What a search found.
+class SearchFields(TypedDict, Generic[Time]):
+    """What a search found, with times as ``Time``.
 
     Attributes:
         sweep_id: Names the search: a hash of its training dataset, space, number of trials and code.
-        feature_view_version: Of the feature view.
-        fh: Hours that were forecast.
-        gap: Hours between the last observation and the first forecast hour.
-        reference_datetime: The earliest reference time of the runs that asked for this search.
-        training_dataset_version: Of the training dataset that was searched on.
-        window_end: End of its window.
-        trials: How many trials are finished.
-        pruned: How many of them were given up early.
-        folds: How many folds a trial was measured on.
-        held_out: How many of the latest origins were left for the comparison with the champion.
+        trials: Number of finished trials.
+        pruned: Number of those that were given up early.
+        folds: Number of folds that a trial was measured on.
+        held_out: Number of latest origins left for the comparison with the champion.
         default_value: Objective of the shipped default.
         best_value: Objective of the best trial.
         best_config: Configuration of the best trial.
         metrics: Measures of the best trial.
+        fh: Hours that were forecast.
+        gap: Hours between the last observation and the first forecast hour.
+        feature_view_version: Of the feature view.
+        training_dataset_version: Of the training dataset that was searched on.
+        window_end: End of its window.
+        reference_datetime: The earliest reference time of the runs that asked for this search.
     """
 
     sweep_id: str
-    feature_view_version: int
-    fh: int
-    gap: int
-    reference_datetime: datetime
-    training_dataset_version: int
-    window_end: datetime
     trials: int
     pruned: int
     folds: int
@@ -125,26 +100,32 @@ class Search:
     best_value: float
     best_config: Mapping[str, Any]
     metrics: Mapping[str, float | None]
+    fh: int
+    gap: int
+    feature_view_version: int
+    training_dataset_version: int
+    window_end: Time
+    reference_datetime: Time
 
-    def to_json(self) -> SearchResult:
-        """Return the fields as JSON can hold them."""
-        return SearchResult(
-            sweep_id=self.sweep_id,
-            trials=self.trials,
-            pruned=self.pruned,
-            folds=self.folds,
-            held_out=self.held_out,
-            default_value=self.default_value,
-            best_value=self.best_value,
-            best_config=dict(self.best_config),
-            metrics=dict(self.metrics),
-            fh=self.fh,
-            gap=self.gap,
-            feature_view_version=self.feature_view_version,
-            training_dataset_version=self.training_dataset_version,
-            window_end=self.window_end.strftime(DATETIME_FORMAT),
-            reference_datetime=self.reference_datetime.strftime(DATETIME_FORMAT),
-        )
+
+Search = SearchFields[datetime]
+"""What a search found; times are in UTC."""
+
+SearchResult = SearchFields[str]
+"""What a search found as plain JSON; times are text in UTC."""
+
+
+def search_as_json(search: Search) -> SearchResult:
+    """Return what a search found as plain JSON."""
+    window_end, reference = search["window_end"], search["reference_datetime"]
+    return cast(
+        "SearchResult",
+        {
+            **search,
+            "window_end": window_end.strftime(DATETIME_FORMAT),
+            "reference_datetime": reference.strftime(DATETIME_FORMAT),
+        },
+    )
 
 
 class Searches:
@@ -173,7 +154,7 @@ class Searches:
 
     def found(self) -> dict[str, Search]:
         """Return what was found, by the searches' ids."""
-        return {each.sweep_id: each for each in self._read(pl.col("uploaded").not_())}
+        return {each["sweep_id"]: each for each in self._read(pl.col("uploaded").not_())}
 
     def uploaded(
         self, *, feature_view_version: int | None = None, fh: int | None = None, until: datetime | None = None
@@ -193,13 +174,13 @@ class Searches:
 
     def write(self, search: Search, *, uploaded: bool) -> None:
         """Store what a search found, in place of what it had found before; the same again commits nothing."""
-        row = _row({"uploaded": uploaded, **asdict(search)})
-        key: dict[str, Value] = {"sweep_id": search.sweep_id, "uploaded": uploaded}
+        row = _row({"uploaded": uploaded, **search})
+        key: dict[str, Value] = {"sweep_id": search["sweep_id"], "uploaded": uploaded}
 
         def plan(snapshot: Snapshot) -> tuple[None, Change | None]:
             stored = snapshot.rows.collect()
             older = self._older(stored)
-            is_same = (pl.col("sweep_id") == search.sweep_id) & (pl.col("uploaded") == uploaded)
+            is_same = (pl.col("sweep_id") == search["sweep_id"]) & (pl.col("uploaded") == uploaded)
             before = stored.filter(is_same)
             if before.equals(row):
                 return None, None
@@ -246,4 +227,4 @@ def _row(facts: Mapping[str, Any]) -> pl.DataFrame:
 
 def _search(row: Mapping[str, Any]) -> Search:
     parsed = {name: json.loads(row[name]) for name in ("best_config", "metrics")}
-    return Search(**{**{name: row[name] for name in _FIELDS}, **parsed})
+    return cast("Search", {**{name: row[name] for name in _FIELDS}, **parsed})
