@@ -121,7 +121,7 @@ def test_an_hour_whose_sum_would_lack_a_municipality_is_left_out_and_said(
     value = pl.when(~late).then("ConsumptionkWh").alias("ConsumptionkWh")
     found = from_api(NAME, municipal.filter(~late) if how == "absent" else municipal.with_columns(value), settings)
     assert found.warnings == (
-        "1 of 36 sums over parts lack parts that other hours have and are left out, first DK1/Privat at "
+        "1 of 36 hourly sums are left out because parts are missing, the first DK1/Privat at "
         "2026-03-01 03:00: 51 of 52",
     )
     assert found.frame.height == 35
@@ -136,7 +136,7 @@ def test_a_municipality_without_any_row_is_a_warning(municipal: pl.DataFrame, se
 
 @pytest.mark.parametrize(
     ("number", "message"),
-    [("405", "no area is known: .405."), ("x1", "not numbers: .*x1"), (None, "not numbers: .None")],
+    [("405", "no known area: .405."), ("x1", "not whole numbers: .*x1"), (None, "not whole numbers: .None")],
 )
 def test_a_municipality_that_cannot_be_placed_is_refused(
     municipal: pl.DataFrame, settings: Settings, number: str | None, message: str
@@ -153,7 +153,7 @@ def test_two_values_of_a_municipality_are_refused_and_twice_the_same_row_is_one(
     plain = transform(from_api(NAME, municipal, settings).frame)
     assert_frame_equal(transform(from_api(NAME, pl.concat([municipal, again]), settings).frame), plain)
     other = again.with_columns(pl.col("ConsumptionkWh") + 1)
-    with pytest.raises(SourceError, match=r"two values for one MunicipalityNo, .* 751/Privat at 2026-03-01 03:00"):
+    with pytest.raises(SourceError, match=r"two different values .* 751, .* Privat, at 2026-03-01 03:00"):
         from_api(NAME, pl.concat([municipal, other]), settings)
 
 

@@ -1,4 +1,4 @@
-"""Champion against challenger: two configurations on the same origins, and a paired test of which is worse."""
+"""Compare champion and challenger: backtest both configurations on the same origins, and test the difference."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -16,14 +16,21 @@ RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
 _SEED: Final = 1
 _CELLS: Final = 2_000_000
-"""Numbers that one part of the resampling may take."""
+"""Largest number of elements (draws x series) that are resampled at once: 16 MB an array."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a challenger's objective stands against the champion's, as a share of the latter; negative is better.
+    """The objectives of champion and challenger, and a test of their difference.
 
-    ``upper`` is the bound below which the difference lies with a confidence of 95 %, one-sided.
+    Attributes:
+        origins: Number of origins compared.
+        series: Number of series compared.
+        champion: Objective of the champion; smaller is better.
+        challenger: Objective of the challenger.
+        difference: challenger / champion - 1; negative if the challenger is better.
+        upper: One-sided upper 95 % confidence bound of ``difference``.
+        worse_share: Share of the resamples in which the challenger is worse.
     """
 
     origins: int
@@ -35,7 +42,7 @@ class Comparison:
     worse_share: float
 
     def is_not_worse(self, margin: float) -> bool:
-        """Whether the challenger is, with that confidence, less than ``margin`` worse than the champion."""
+        """Whether ``upper`` is at most ``margin``: the challenger is at most that much worse, with 95 % confidence."""
         return self.upper <= margin
 
     def to_dict(self) -> dict[str, float]:
@@ -46,10 +53,10 @@ class Comparison:
 def backtest(
     history: pl.DataFrame, *, end: datetime, fh: int, config: ForecasterConfig, threads: int, origins: int, gap: int = 0
 ) -> pl.DataFrame:
-    """Return forecasts of daily origins before ``end``, beside what came and the seasonal naive forecast.
+    """Forecast the last daily origins before ``end``; return forecasts, observations and seasonal naive forecasts.
 
-    One model is fitted on what was known before the first origin, and forecasts each of them from the history up to
-    it, as it is done when a model is trained.
+    As in training, one model is fitted on the history before the first origin. It forecasts each origin from the
+    history before that origin.
 
     Args:
         history: Rows of ``schema.OBSERVATIONS``.
@@ -57,21 +64,22 @@ def backtest(
         fh: Hours to forecast.
         config: Tunables.
         threads: Threads for fitting.
-        origins: How many daily origins.
+        origins: Number of daily origins.
         gap: Hours between an origin and the first forecast hour.
 
     Returns:
-        ``origin``, KEY, ``forecast``, ``truth``, ``naive``: rows that have all three.
+        One row per origin, series and hour, where all three are known: ``origin``, KEY, ``forecast``, ``truth`` and
+        ``naive``, in kWh.
     """
     starts = [end - timedelta(days=day, hours=gap) for day in range(origins, 0, -1)]
-    # Intervals play no part, so nothing is spent on calibrating them.
+    # The objective does not use intervals, so they are not calibrated.
     options: dict[str, Any] = {"fh": fh, "gap": gap, "config": config, "threads": threads}
     fitted = load_forecaster.fit(history, end=starts[0], calibration=Calibration(), **options)
     hour, parts = pl.col("datetime_utc").dt.hour().alias("hour"), []
     for origin in starts:
         known = history.filter(pl.col("datetime_utc") < origin)
         point = fitted.predict(known, end=origin).select(*KEY, hour, forecast="energy_consumption")
-        # Its season is a day, so a day of it says what it is at any later hour.
+        # The naive forecast repeats one day, so its first day gives the value of any later hour.
         day = load_forecaster.seasonal_naive(known, end=origin, fh=24)
         naive = day.select(*SERIES, hour, naive="energy_consumption")
         parts.append(point.join(naive, on=(*SERIES, "hour")).drop("hour").with_columns(origin=pl.lit(origin)))
@@ -82,10 +90,10 @@ def backtest(
 def compare(champion: pl.DataFrame, challenger: pl.DataFrame) -> Comparison:
     """Compare two ``backtest`` frames on the rows that both have, by a paired bootstrap of origins and series.
 
-    What is compared is what the search minimises: the mean of WAPE over that of the naive forecast, and of rMAE24.
-    Origins and series are both drawn with replacement, independently of each other, and the same for both
-    configurations (the pigeonhole bootstrap: Owen, The Annals of Applied Statistics 1 (2007) 386-411): series of one
-    origin share its weather, and origins of one series its nature.
+    The objective is that of the search: the mean of WAPE over the naive forecast's WAPE, and of rMAE24. Origins and
+    series are drawn with replacement, independently of each other, and the same draws are used for both configurations
+    (pigeonhole bootstrap: Owen, The Annals of Applied Statistics 1 (2007) 386-411). Errors of one origin are correlated
+    by its weather and errors of one series by its consumers, so neither alone is the unit that is drawn.
 
     Args:
         champion: Rows of ``backtest``.
@@ -114,7 +122,7 @@ def compare(champion: pl.DataFrame, challenger: pl.DataFrame) -> Comparison:
 
 
 def _matrix(sums: pl.DataFrame, name: str) -> FloatArray:
-    """Return [origin, series], 0 where an origin does not have a series."""
+    """Return a column as a matrix [origin, series]; 0 where an origin lacks a series."""
     wide = sums.select("origin", pl.concat_str(SERIES, separator="/").alias("series"), name).pivot(
         "series", index="origin", values=name, sort_columns=True
     )
@@ -122,7 +130,7 @@ def _matrix(sums: pl.DataFrame, name: str) -> FloatArray:
 
 
 def _resampled(mine: FloatArray, theirs: FloatArray, naive: FloatArray) -> FloatArray:
-    """Return the relative difference of the objectives in each resample."""
+    """Return challenger / champion - 1 of the objective in each of RESAMPLES draws."""
     origins, series = naive.shape
     chance = np.random.default_rng(_SEED)
     at_once = max(1, _CELLS // series)
@@ -137,7 +145,14 @@ def _resampled(mine: FloatArray, theirs: FloatArray, naive: FloatArray) -> Float
 
 
 def _objective(errors: FloatArray, naive: FloatArray, by_origin: FloatArray, by_series: FloatArray) -> FloatArray:
-    """Return the objective of each draw, whose weights are [draw, origin] and [draw, series]."""
+    """Return the objective of each draw.
+
+    Args:
+        errors: Sums of absolute errors [origin, series], kWh.
+        naive: The same of the naive forecast.
+        by_origin: How often each origin was drawn [draw, origin].
+        by_series: How often each series was drawn [draw, series].
+    """
     own, simple = by_origin @ errors, by_origin @ naive
     total = (by_series * own).sum(axis=1) / (by_series * simple).sum(axis=1)
     ratio = np.divide(own, simple, out=np.zeros_like(own), where=simple > 0)

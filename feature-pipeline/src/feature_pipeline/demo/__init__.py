@@ -1,12 +1,13 @@
 """``demo://denmark``: simulated hourly electricity consumption, for trying the system without any data.
 
-These are not measurements. The series carry the names of the real Danish ones (``schema.SERIES_DE35``)
-and levels of about their size, but every value is computed: a seeded, pure function of series, hour and time of
-knowing. It is about as hard to forecast as the real data: the shares of noise, weather and calendar are chosen so. The
-seasonal naive forecast of 24 hours has a WAPE of .09 to .12 in every fortnight of 2020 to 2025, on the mean .100; a
-mean of three weeks by hour of the week has .080. The weather that drives all series is in no column, as in reality.
+These are not measurements. The series have the names of the real Danish ones (``de35.SERIES_DE35``) and levels of
+about the same size, but every value is computed: a seeded, pure function of the series, the hour and ``known_at``. The
+shares of noise, weather and calendar were chosen so that the data are about as hard to forecast as the real ones: the
+24-hour seasonal naive forecast has a WAPE of .09 to .12 in each fortnight of 2020 to 2025, .100 on average; the mean of
+the last three weeks at the same hour of the week has .080. As in reality, no column contains the weather.
 
-A value is level x shape of the day x season x heating x light x exp(wind + noise): see ``feature_pipeline.demo.kinds``.
+value = level x shape of the day x season x heating x light x exp(wind + noise); ``feature_pipeline.demo.kinds`` has the
+numbers.
 """
 
 from datetime import datetime
@@ -28,26 +29,27 @@ __all__ = ["EPOCH", "observations"]
 
 _NAMES: Final = tuple("/".join(series) for series in SERIES_DE35)
 _NOISE_VARIANCE_AT: Final = {4: 0.25, 20: 0.30, 24 * 5: 0.25}
-"""Share of a series' own variance at each scale in hours; the rest is white."""
+"""Variance shares of a series' own noise by time scale in hours; the rest is white noise."""
 _WHITE_SHARE: Final = 1 - sum(_NOISE_VARIANCE_AT.values())
 _INDIVIDUALITY: Final = 0.06
-"""How much the shapes of two series of one kind differ, as a share."""
+"""Standard deviation of a series' daily shape from that of its kind, as a fraction."""
 _MEAN_COLD: Final = 0.5
+"""``drivers.cold`` at which heating adds nothing to the level."""
 
 
 def observations(start: datetime, end: datetime, *, known_at: datetime) -> pl.DataFrame:
-    """Return the simulated consumption of [start, end) as it was known at ``known_at``.
+    """Return the simulated consumption of [start, end) as known at ``known_at``.
 
-    An hour is published an hour after its start; a thousandth of the values never is. One value in a hundred is first
-    published wrong and restated 16 to 40 days after its hour. Any split of a window gives the same rows.
+    A value is published one hour after the start of its hour; 0.1 % of the values are never published. 1 % are first
+    published with an error and restated 16 to 40 days after their hour. Any split of a window gives the same rows.
 
     Args:
         start: First hour, a full hour in UTC, not before 2020.
         end: The hour after the last, a full hour in UTC.
-        known_at: Time of knowing; later publications and restatements are not seen.
+        known_at: Publications and restatements after this time do not count.
 
     Returns:
-        Rows of ``schema.OBSERVATIONS`` in whole kWh, sorted by its key; no row if nothing was known.
+        Rows of ``schema.OBSERVATIONS`` in whole kWh, sorted by its key; no rows if nothing was published by then.
 
     Raises:
         InvalidArgument: If the window is empty, not of full hours, or begins before 2020.
@@ -67,7 +69,7 @@ def observations(start: datetime, end: datetime, *, known_at: datetime) -> pl.Da
 
 
 def _frame(hours: Hours, known: int) -> pl.DataFrame:
-    """Return the rows of ``hours`` (one after the other, at least one) as known at hour ``known``."""
+    """Return the rows of consecutive ``hours`` (at least one) as known at hour ``known``; both count from EPOCH."""
     names = list(_NAMES)
     values = _consumption(hours) * publication.first_deviation(names, hours, known=known)
     series = np.repeat(np.arange(len(SERIES_DE35)), len(hours))
@@ -76,7 +78,7 @@ def _frame(hours: Hours, known: int) -> pl.DataFrame:
             "area": pl.Series([area for area, _ in SERIES_DE35]).gather(series),
             "consumer_type": pl.Series([consumer_type for _, consumer_type in SERIES_DE35]).gather(series),
             "datetime_utc": drivers.datetimes(hours).gather(np.tile(np.arange(len(hours)), len(SERIES_DE35))),
-            # Whole kWh also hide the last bits of the exponential, which differ between processors.
+            # Without rounding, the last bits of exp would make the data differ between processors.
             "energy_consumption": np.rint(values).ravel(),
         },
         schema=OBSERVATIONS,
@@ -85,7 +87,7 @@ def _frame(hours: Hours, known: int) -> pl.DataFrame:
 
 
 def _consumption(hours: Hours) -> Floats:
-    """Return the final consumption in kWh, shape (series, hours)."""
+    """Return consumption in kWh after all restatements, shape (series, hours)."""
     kinds = [KINDS[CONSUMERS[consumer_type][0]] for _, consumer_type in SERIES_DE35]
     areas = np.array([PRICE_AREAS.index(area) for area, _ in SERIES_DE35])
     levels = np.array([CONSUMERS[consumer_type][1 + PRICE_AREAS.index(area)] for area, consumer_type in SERIES_DE35])
@@ -102,7 +104,7 @@ def _consumption(hours: Hours) -> Floats:
 
 
 def _day_shape(kinds: list[Kind], hours: Hours) -> Floats:
-    """Return the shape of the local day, 1 on the average of working days, shape (series, hours)."""
+    """Return each hour's ratio to the mean of a working day, by local time, shape (series, hours)."""
     local = drivers.calendar(hours)
     own = 1 + _INDIVIDUALITY * noise.normal(noise.keys("shape", list(_NAMES))[:, None], np.arange(8))
     workday = _by_hour(np.array([kind.workday for kind in kinds]) * own)
@@ -114,14 +116,14 @@ def _day_shape(kinds: list[Kind], hours: Hours) -> Floats:
 
 
 def _by_hour(eight: Floats) -> Floats:
-    """Return the shape at each of 24 hours, linear between the eight given ones: (series, 8) to (series, 24)."""
+    """Interpolate eight three-hourly values linearly to 24 hours, around midnight: (series, 8) to (series, 24)."""
     share = np.array([0, 1, 2]) / 3
     between = eight[:, :, None] * (1 - share) + np.roll(eight, -1, axis=1)[:, :, None] * share
     return np.asarray(between).reshape(len(eight), 24)
 
 
 def _own_noise(hours: Hours) -> Floats:
-    """Return what moves each series alone, of mean 0 and variance 1, shape (series, hours)."""
+    """Return noise of mean 0 and variance 1 that is independent between series, shape (series, hours)."""
     names = list(_NAMES)
     total = np.sqrt(_WHITE_SHARE) * noise.normal(noise.keys("white", names)[:, None], hours)
     for scale, share in _NOISE_VARIANCE_AT.items():

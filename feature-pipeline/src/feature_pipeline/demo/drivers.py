@@ -1,4 +1,4 @@
-"""What moves all series together: the Danish calendar, daylight, and a weather that is in no data set."""
+"""Inputs that all simulated series share: Danish calendar, daylight, and a weather that is never published."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -20,20 +20,25 @@ _LATITUDE: Final = 56.0
 _LONGITUDE: Final = 10.5
 _VACATION_SHARE: Final = 0.85
 _CHRISTMAS_WEEK_SHARE: Final = 0.6
+"""How much of a working day a weekday counts as: from 8 to 28 July, and from 27 to 31 December."""
 
 
 class Calendar(NamedTuple):
-    """Local Danish time of each hour, shape (hours,)."""
+    """Local Danish time of each hour; arrays of shape (hours,).
+
+    Attributes:
+        hour: Hour of the local day, 0 to 23.
+        work: From 0 (Sunday, holiday) to 1 (working day); a Saturday that is no holiday counts as a working day here.
+        saturday: Whether the day is a Saturday.
+    """
 
     hour: NDArray[np.int64]
-    """Hour of the local day."""
     work: Floats
-    """How much the day is a working day, 0 to 1; Saturdays count as 1 where they are no holiday."""
     saturday: NDArray[np.bool_]
 
 
 def calendar(hours: Hours) -> Calendar:
-    """Return the local calendar: holidays are days off, July and the days after Christmas are half-hearted."""
+    """Return the local calendar of hours since EPOCH; ``work`` is 0 on holidays, below 1 in July and late December."""
     utc = pl.Series(hours).cast(pl.Int64) * 3_600_000_000 + int(EPOCH.timestamp()) * 1_000_000
     local = utc.cast(pl.Datetime("us", "UTC")).dt.convert_time_zone("Europe/Copenhagen")
     days = local.dt.date()
@@ -47,12 +52,12 @@ def calendar(hours: Hours) -> Calendar:
 
 
 def winter(hours: Hours) -> Floats:
-    """Return the season as a wave: 1 in mid January, -1 in mid July."""
+    """Return the season as an annual cosine: 1 in mid January, -1 in mid July."""
     return np.cos(2 * np.pi * (hours / _YEAR - 15 / 365))
 
 
 def darkness(hours: Hours) -> Floats:
-    """Return 0 in daylight to 1 at night, by the sun's height over Denmark in the middle of each hour."""
+    """Return darkness from 0 (day) to 1 (night), a logistic function of the sun's height in the middle of the hour."""
     declination = np.radians(-23.44) * np.cos(2 * np.pi * (hours / _YEAR + 10 / 365))
     solar_hour = hours % 24 + 0.5 + _LONGITUDE / 15
     latitude = np.radians(_LATITUDE)
@@ -63,9 +68,13 @@ def darkness(hours: Hours) -> Floats:
 
 
 def _regional(purpose: str, hours: Hours, *, correlation: float, scales: dict[int, float]) -> Floats:
-    """Return noise of variance 1, shape (areas, hours), correlated so much between the areas.
+    """Return noise of variance 1 that is correlated between areas, shape (areas, hours).
 
-    ``scales`` gives the share of the variance at each scale in hours; the shares add up to 1.
+    Args:
+        purpose: Names the random streams.
+        hours: Hours since EPOCH.
+        correlation: Between any two areas, 0 to 1.
+        scales: Variance shares by time scale in hours; they add up to 1.
     """
     total = np.zeros((len(PRICE_AREAS), len(hours)))
     for scale, share in scales.items():
@@ -76,23 +85,23 @@ def _regional(purpose: str, hours: Hours, *, correlation: float, scales: dict[in
 
 
 def temperature(hours: Hours) -> Floats:
-    """Return a temperature in °C as buildings feel it (without its daily wave), shape (areas, hours)."""
+    """Return the outdoor temperature in °C without its daily cycle, shape (areas, hours)."""
     weather = _regional("temperature", hours, correlation=0.92, scales={24 * 12: 0.45, 24 * 4: 0.4, 36: 0.15})
     return 9.0 - 8.0 * winter(hours - 24 * 7) + (3.2 + 0.6 * winter(hours)) * weather
 
 
 def cold(hours: Hours) -> Floats:
-    """Return the need of heating, shape (areas, hours): near 0 on a mild day, 1 at 0 °C."""
+    """Return heating demand, shape (areas, hours): near 0 on a mild day, 1 at 0 °C."""
     return np.log1p(np.exp((15.0 - temperature(hours)) / 3.0)) / 5.0
 
 
 def wind(hours: Hours) -> Floats:
-    """Return the wind, of mean 0 and variance 1, shape (areas, hours)."""
+    """Return standardised wind (mean 0, variance 1), shape (areas, hours)."""
     return _regional("wind", hours, correlation=0.64, scales={6: 0.45, 16: 0.3, 48: 0.25})
 
 
 def datetimes(hours: Hours) -> pl.Series:
-    """Return the hours as UTC datetimes."""
+    """Return consecutive hours since EPOCH as UTC datetimes."""
     first = EPOCH + timedelta(hours=int(hours[0]))
     last = EPOCH + timedelta(hours=int(hours[-1]))
     return pl.datetime_range(first, last, "1h", time_unit="us", eager=True)

@@ -1,28 +1,28 @@
-"""What the simulated consumers are like: a table of kinds, and the kind and level of each consumer type.
+"""Parameters of the simulated consumers: a table of kinds, and kind and level of each consumer type.
 
-All numbers are made up; only the rough magnitudes follow the real data. The kind of a consumer type is a guess too.
+All numbers are invented; only their rough magnitudes follow the real data. The kind of a consumer type is a guess.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 EightHours = tuple[int, int, int, int, int, int, int, int]
-"""Relative consumption at 0, 3, ... 21 o'clock local time; in between it is linear."""
+"""Relative consumption at 0, 3, ... 21 o'clock local time; linear in between."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of consumer behaves; effects are shares of its level.
+    """Parameters of one kind of consumer; effects are fractions of its level.
 
     Attributes:
-        workday: Shape of a working day (its mean is taken as 100 %).
-        day_off: Shape of a Sunday or holiday, in the same unit.
-        saturday: How much a Saturday is a working day, 0 to 1.
-        season: Excess in midwinter, deficit in midsummer.
-        heating: Effect of cold, from a mild day to a day at 0 °C about.
-        wind: Effect of one standard deviation of wind (cheap power), as a logarithm.
-        light: Effect of darkness against daylight.
-        noise: Standard deviation of everything else, as a logarithm.
+        workday: Profile of a working day; only ratios to its mean matter.
+        day_off: Profile of a Sunday or holiday, in the same unit.
+        saturday: Weight of the working-day profile on a Saturday, 0 to 1.
+        season: Increase in midwinter, decrease in midsummer.
+        heating: Increase from a mild day to a day at 0 °C.
+        wind: Change of the logarithm for one standard deviation of wind (wind makes power cheap).
+        light: Increase from full daylight to full darkness.
+        noise: Standard deviation of the logarithm of everything else.
     """
 
     workday: EightHours
@@ -120,4 +120,4 @@ CONSUMERS: Final[dict[str, tuple[str, int, int]]] = {
     "462": ("office", 3_000, 15_000),
     "999": ("other", 1_100_000, 600_000),
 }
-"""Kind, and level in kWh per hour in DK1 and in DK2, of each consumer type."""
+"""By consumer type: its kind, and its level in kWh per hour in DK1 and in DK2."""

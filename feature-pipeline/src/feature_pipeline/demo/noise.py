@@ -1,6 +1,6 @@
-"""Random numbers without a state: each is a hash of a stream's key and a counter.
+"""Counter-based random numbers: each is a hash of a stream's key and a counter.
 
-So a value depends on nothing but its own key and hour, whatever else is asked for with it. The hash is SplitMix64's
+A value depends on its key and hour alone, so any part of the data can be computed by itself. The hash is SplitMix64's
 output function (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
 """
 
@@ -21,13 +21,13 @@ _IRWIN_HALL_SD: Final = 65536 / np.sqrt(3)
 
 
 def keys(purpose: str, names: list[str]) -> Keys:
-    """Return one key per name, shape (len(names),), distinct from those of any other purpose."""
+    """Return one key per name, shape (len(names),); another purpose gives other keys."""
     digests = (hashlib.blake2b(f"{purpose}:{name}".encode(), digest_size=8).digest() for name in names)
     return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
 
 
 def bits(key: Keys, counter: Hours) -> Keys:
-    """Return 64 random bits for each pair of the broadcast arguments."""
+    """Return 64 random bits for each element of the broadcast arguments."""
     state = key + (counter.astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN)
     for shift, factor in _MIX:
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
@@ -49,8 +49,8 @@ def normal(key: Keys, counter: Hours) -> Floats:
 def smooth(key: Keys, hours: Hours, *, scale: int) -> Floats:
     """Return autocorrelated noise of mean 0 and variance 1, shape (len(key), len(hours)).
 
-    Normal numbers stand at knots ``scale`` hours apart, at a phase of each key's own; in between they are blended
-    smoothly, and scaled so that the variance is the same everywhere. More than 2 x ``scale`` apart it is independent.
+    Normal numbers at knots ``scale`` hours apart (each key has its own phase) are interpolated smoothly and rescaled to
+    constant variance. Values more than 2 x ``scale`` hours apart are independent.
     """
     phase = (bits(key, np.array([-1])) % np.uint64(scale)).astype(np.int64)
     knot, offset = np.divmod(hours + phase[:, None], scale)

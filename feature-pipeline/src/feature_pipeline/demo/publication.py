@@ -1,4 +1,4 @@
-"""What is known of the simulated hours, and when: hours that stay missing, and hours that are restated later."""
+"""When simulated values become known: hours that are never published, and values that are restated later."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from feature_pipeline.demo import noise
 from feature_pipeline.demo.noise import Floats, Hours, Keys
 
 DELAY_HOURS: Final = 1
-"""An hour is published when it is over: this long after its start."""
+"""Hours from the start of an hour to its publication: a value is published when its hour is over."""
 
 MISSING_SHARE: Final = 0.001
 _MISSING_BLOCK_HOURS: Final = 2
@@ -23,16 +23,16 @@ _MOST_DEVIATION: Final = 0.15
 
 
 def is_published(names: list[str], hours: Hours) -> NDArray[np.bool_]:
-    """Return which hours are ever published, shape (series, hours); the others never are."""
+    """Return whether each value is ever published, shape (series, hours)."""
     draw = noise.uniform(noise.keys("missing", names)[:, None], hours // _MISSING_BLOCK_HOURS)
     return draw >= MISSING_SHARE
 
 
 def first_deviation(names: list[str], hours: Hours, *, known: int) -> Floats:
-    """Return the factor of the value as known at hour ``known`` over the final one, shape (series, hours).
+    """Return the ratio of the value known at hour ``known`` to the final value, shape (series, hours).
 
-    It is 1 except in a few blocks of six hours that are published wrong by 3 to 15 % and restated together, once, 16 to
-    40 days later.
+    It is 1, except in 1 % of the blocks of six hours: these are published 3 to 15 % too high or too low, and are
+    restated together, once, 16 to 40 days later.
     """
 
     def draw(purpose: str) -> Floats:

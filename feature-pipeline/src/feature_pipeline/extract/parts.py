@@ -1,8 +1,8 @@
-"""Datasets whose rows are of parts of areas (municipalities): an area's value is the sum over its parts, or none.
+"""Datasets whose rows are of parts of an area (municipalities): sum the parts to the area's value.
 
-A sum over fewer parts than the series has in other hours of the same answer would pass for lower consumption; such an
-hour is left out, as if not yet published. A part that is known to exist and has no row in the whole answer lowers every
-hour alike: the sums are kept, with a warning.
+If one part has no row for an hour, the sum of that hour would look like lower consumption; the hour is left out, as if
+it were not published yet. If a known part has no row in the whole answer, all sums are lower by its share; they are
+kept, with a warning.
 """
 
 from typing import Final
@@ -18,15 +18,17 @@ _EXAMPLES: Final = 5
 
 
 def numbers(names: pl.Series, *, source: str) -> pl.Series:
-    """Return the parts' numbers.
+    """Return the numbers of the parts as Int64.
 
     Raises:
-        SourceError: If one is absent or not a whole number.
+        SourceError: If one is missing or not a whole number.
     """
     found = names.cast(pl.Int64, strict=False)
     if found.null_count():
         wrong = names.filter(found.is_null()).unique().sort().head(_EXAMPLES).to_list()
-        raise SourceError(f"{source} has values in column {names.name} that are not numbers: {wrong}.", source=source)
+        raise SourceError(
+            f"{source}: column {names.name} has values that are not whole numbers: {wrong}.", source=source
+        )
     return found
 
 
@@ -34,7 +36,7 @@ def areas(numbers: pl.Series, parts: Parts, *, source: str) -> pl.Series:
     """Return the area of each part.
 
     Raises:
-        SourceError: If a number is in none of the ranges.
+        SourceError: If a number lies in none of ``parts.ranges``.
     """
     where = pl.coalesce(
         pl.when(pl.lit(numbers).is_between(first, last)).then(pl.lit(area)) for first, last, area in parts.ranges
@@ -43,15 +45,23 @@ def areas(numbers: pl.Series, parts: Parts, *, source: str) -> pl.Series:
     if found.null_count():
         wrong = numbers.filter(found.is_null()).unique().sort().head(_EXAMPLES).to_list()
         raise SourceError(
-            f"{source} has numbers in column {parts.column} of which no area is known: {wrong}; "
-            f"areas are known for {parts.ranges}.",
+            f"{source}: column {parts.column} has numbers that belong to no known area: {wrong}; the known ranges "
+            f"(first, last, area) are {parts.ranges}.",
             source=source,
         )
     return found
 
 
 def summed(frame: pl.DataFrame, parts: Parts, *, source: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return OBSERVATIONS with the sums over the parts of ``frame`` (OBSERVATIONS and PART), and warnings.
+    """Sum the parts of each area.
+
+    Args:
+        frame: Columns of OBSERVATIONS and PART, one row per part and hour; kWh.
+        parts: The column and the areas of the parts.
+        source: Name of the source in messages.
+
+    Returns:
+        OBSERVATIONS with the sums, and warnings. Rows without an area, consumer type or hour are kept as they are.
 
     Raises:
         SourceError: If a part has two different values for one hour.
@@ -61,10 +71,10 @@ def summed(frame: pl.DataFrame, parts: Parts, *, source: str) -> tuple[pl.DataFr
     if twice.height:
         _, kind, hour, _, part = twice.row(0)
         raise SourceError(
-            f"{source} has two values for one {parts.column}, type and hour, first for {part}/{kind} at {hour}.",
+            f"{source} has two different values for {parts.column} {part}, consumer type {kind}, at {hour}.",
             source=source,
         )
-    # A row without its hour or type cannot be summed: it goes on as it is, for validation to name it.
+    # Dropped here, a row without its hour or type would be lost silently; validation names it.
     unplaced = pl.any_horizontal(pl.col(*KEY).is_null())
     placed = frame.filter(~unplaced)
     complete = placed.group_by(SERIES).agg(pl.col(PART).n_unique().alias("parts"))
@@ -89,7 +99,7 @@ def _partial(sums: pl.DataFrame) -> list[str]:
         return []
     first = short.row(0, named=True)
     return [
-        f"{short.height} of {sums.height} sums over parts lack parts that other hours have and are left out, first "
+        f"{short.height} of {sums.height} hourly sums are left out because parts are missing, the first "
         f"{first['area']}/{first['consumer_type']} at {first['datetime_utc']:%Y-%m-%d %H:%M}: "
         f"{first['values']} of {first['parts']}"
     ]

@@ -1,4 +1,4 @@
-"""Fakes of the outside world that keep its contracts: for tests and for trying the system, not for production code."""
+"""Fakes of external services that keep their contracts: for tests and trials, not for production code."""
 
 from feature_pipeline.testing import faults
 from feature_pipeline.testing.energi_data_service import EnergiDataService, Request

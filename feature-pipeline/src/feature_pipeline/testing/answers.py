@@ -1,4 +1,4 @@
-"""How Energi Data Service answers a query, as a function of the rows that it has."""
+"""The answer of Energi Data Service to a query, as a function of the rows of the dataset."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Page(TypedDict):
 
 
 class Refusal(Exception):
-    """The query is answered with an error."""
+    """The query is invalid; the API answers with ``status`` and this message."""
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
@@ -38,13 +38,13 @@ def answer(rows: pl.DataFrame, query: Mapping[str, str], *, dataset: str, page_c
     """Return the answer to ``query``.
 
     Args:
-        rows: In the API's columns, times as text.
+        rows: Rows in the API's columns, times as text.
         query: The parameters of the request.
-        dataset: Its name.
-        page_cap: Most rows in one answer, whatever limit is asked for; the answer says the limit that was kept.
+        dataset: Name of the dataset.
+        page_cap: Largest number of rows in one answer, whatever ``limit`` says; the answer names the limit applied.
 
     Raises:
-        Refusal: If a parameter is unknown or not in its form.
+        Refusal: If a parameter is unknown or malformed.
     """
     if unknown := sorted(set(query) - _NAMES):
         raise Refusal(f"Unknown parameter: {', '.join(unknown)}")
@@ -58,7 +58,7 @@ def answer(rows: pl.DataFrame, query: Mapping[str, str], *, dataset: str, page_c
         limit = min(limit or page_cap, page_cap)
     page = rows.slice(_number(query, "offset", 0), limit or None)
     page = _columns(page, query.get("columns"))
-    # The API's total is not reliable; here it never is.
+    # Always wrong, because the API's total is not reliable: a client that trusts it must fail its tests.
     return {"total": page.height // 2 + 1, "limit": limit, "dataset": dataset, "records": page.to_dicts()}
 
 
@@ -76,7 +76,7 @@ def _between(rows: pl.DataFrame, query: Mapping[str, str], time: str | None) -> 
 
 
 def _utc(name: str, text: str, zone: str) -> str:
-    """Return a bound as the text of a time in UTC; a local time that comes twice is the first, as in zoneinfo."""
+    """Return a bound as text in UTC; an ambiguous local time (end of summer time) means the earlier one."""
     for form in _TIMES:
         try:
             local = datetime.strptime(text, form)  # noqa: DTZ007 - the zone is in the next line.

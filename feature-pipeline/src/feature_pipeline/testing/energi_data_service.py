@@ -1,4 +1,4 @@
-"""Energi Data Service in small: a server on loopback that keeps the API's contract, and breaks it where a test says so.
+"""A fake of Energi Data Service: a server on loopback that keeps the API's contract, and injects faults on request.
 
 >>> import urllib.request
 >>> import polars as pl
@@ -29,7 +29,7 @@ _PATH: Final = re.compile(r"/dataset/([A-Za-z0-9_-]+)/?")
 
 @dataclass(frozen=True)
 class Request:
-    """One request that came in, in the order of arrival."""
+    """One request that the server received; ``arrived`` is in seconds of the monotonic clock."""
 
     dataset: str
     query: Mapping[str, str]
@@ -38,14 +38,14 @@ class Request:
 
 
 class EnergiDataService(Loopback):
-    """A server in a thread, from ``with`` to its end.
+    """A server in a thread, which runs inside a ``with`` block.
 
     Attributes:
-        datasets: What is published under each name; may be changed between two requests.
-        now: The present time, for rows that appear or change; None where they never do.
-        faults: Taken one per request, in order; when there are none, answers are proper.
-        requests: All requests so far.
-        most_at_once: How many requests were being answered at the same time, at most.
+        datasets: The rows of each dataset by name; may be changed between two requests.
+        now: The time that decides which rows are published; None publishes all.
+        faults: Each request takes the next one, in order; with none left, answers are correct.
+        requests: All requests so far, in the order of arrival.
+        most_at_once: The largest number of requests that were answered at the same time.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class EnergiDataService(Loopback):
         """Open the port.
 
         Args:
-            datasets: What is published under each name.
-            now: See the attribute; a function is asked at each request.
-            page_cap: Most rows in one answer.
-            seconds_between_requests: A request for a dataset that comes sooner after the last one is refused with 429.
+            datasets: The rows of each dataset by name.
+            now: See the attribute; a function is called at each request.
+            page_cap: Largest number of rows in one answer.
+            seconds_between_requests: Within this time after an answer, the same dataset answers with status 429.
             port: On 127.0.0.1; 0 takes a free one.
         """
         self.now = now
@@ -83,7 +83,7 @@ class EnergiDataService(Loopback):
 
     def wait(self) -> None:
         """Serve until interrupted."""
-        # Seen with Python 3.11: joining the thread here, an interrupt is not heard.
+        # Not `join`: with Python 3.11, Ctrl-C had no effect while the thread was joined.
         while self._thread.is_alive():
             time.sleep(0.5)
 
@@ -126,7 +126,7 @@ class EnergiDataService(Loopback):
 def _handler(service: EnergiDataService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Send the answer, or break the connection as it says."""
+            """Send the reply; one without a status closes the connection unanswered."""
             reply = service.reply(self.path, self.headers.get("User-Agent", ""))
             if not reply.status:
                 self.close_connection = True
@@ -138,10 +138,10 @@ def _handler(service: EnergiDataService) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             try:
                 self.wfile.write(reply.body)
-            except ConnectionError:  # The reader has had enough.
+            except ConnectionError:  # The client closed the connection before the end of the body.
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Do not log requests to stderr."""
 
     return Handler

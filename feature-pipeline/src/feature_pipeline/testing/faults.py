@@ -1,4 +1,4 @@
-"""What can go wrong between a source and its reader: a change of a proper answer, or of how it travels."""
+"""Faults between a source and its client: each changes the correct reply, or the way it is sent."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ class Reply:
 
     Attributes:
         status: HTTP status; 0 closes the connection without an answer.
-        headers: Headers beside Content-Length, which is that of the body unless it is here.
-        body: What is sent.
+        headers: Headers; Content-Length is that of the body unless it is given here.
+        body: The bytes to send.
         delay: Seconds before the first byte.
     """
 
@@ -27,30 +27,30 @@ class Reply:
 
 Records = list[dict[str, Any]]
 Fault = Callable[[Reply], Reply]
-"""From the proper answer to what is sent instead."""
+"""From the correct reply to the one that is sent instead."""
 
 
 def proper(reply: Reply) -> Reply:
-    """Send the proper answer: holds a place in the queue of faults."""
+    """Send the correct reply; a placeholder in the queue of faults."""
     return reply
 
 
 def error(
     status: int, message: str, *, http_status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Fault:
-    """Send the API's own error, JSON with status and message; ``http_status`` where HTTP says something else."""
+    """Send the API's error, JSON with status and message; ``http_status`` if the HTTP status differs."""
     body = json.dumps({"statusCode": status, "message": message}).encode()
     return lambda _: Reply(http_status or status, {**JSON, **(headers or {})}, body)
 
 
 def rate_limited(seconds: int, *, http_status: int = 429, headers: Mapping[str, str] | None = None) -> Fault:
-    """Send what the API sends to who asks too fast; ``http_status`` 200 has been seen, too."""
+    """Send the API's answer to too many requests; it was also seen with HTTP status 200."""
     message = f"Rate limit is exceeded. Try again in {seconds} seconds."
     return error(429, message, http_status=http_status, headers=headers)
 
 
 def html(status: int = 503, *, headers: Mapping[str, str] | None = None) -> Fault:
-    """Send a page for people, as a gateway in front of the API does."""
+    """Send an HTML page, as a gateway in front of the API does."""
     body = b"<html><body><h1>Service unavailable</h1></body></html>"
     return lambda _: Reply(status, {"Content-Type": "text/html", **(headers or {})}, body)
 
@@ -67,27 +67,27 @@ def cut_off(reply: Reply) -> Reply:
 
 
 def truncated(reply: Reply) -> Reply:
-    """Send half of the body as if it were whole."""
+    """Send half of the body, with the Content-Length of that half."""
     return Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
 
 
 def slow(seconds: float) -> Fault:
-    """Send the proper answer late."""
+    """Send the correct reply after ``seconds``."""
     return lambda reply: Reply(reply.status, reply.headers, reply.body, seconds)
 
 
 def one_line(size: int) -> Fault:
-    """Send ``size`` bytes of one line that is no JSON."""
+    """Send ``size`` bytes in one line, which is not JSON."""
     return lambda _: Reply(200, JSON, b"x" * size)
 
 
 def raw(body: bytes, *, status: int = 200) -> Fault:
-    """Send just this."""
+    """Send ``body`` as JSON, whatever it contains."""
     return lambda _: Reply(status, JSON, body)
 
 
 def records(change: Callable[[Records], Records]) -> Fault:
-    """Send the proper answer with its records changed."""
+    """Send the correct reply with its records changed."""
 
     def changed(reply: Reply) -> Reply:
         answer = json.loads(reply.body)

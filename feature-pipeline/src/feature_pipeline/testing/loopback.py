@@ -1,4 +1,4 @@
-"""A server on loopback in a thread of its own, from ``with`` to its end: what the fakes stand on."""
+"""An HTTP server on loopback in a thread, for the fakes of external services."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Loopback:
-    """Serves in a thread from ``with`` on; the port is open, and known, before."""
+    """Serves inside a ``with`` block; the port is open, and its number known, from construction on."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], *, port: int = 0) -> None:
         """Open a port on 127.0.0.1; 0 takes a free one."""

@@ -1,4 +1,4 @@
-"""What a fake source publishes, in the columns of the API, and what of it was published by a time."""
+"""The rows of a fake source in the API's columns, and those of them that are published by a time."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,20 +10,20 @@ from feature_pipeline import demo
 from forecast_core.contracts.window import as_utc
 
 PUBLISHED: Final = "published"
-"""Optional column (UTC times): from when a row can be seen; of rows that share a key, the newest one that can is."""
+"""Optional column: the UTC time at which a row is published. Of rows with the same key, the latest one is served."""
 
 COPENHAGEN: Final = "Europe/Copenhagen"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S"
 _NO_KEY: Final = frozenset({"TotalCon", "ConsumptionkWh", "Consumption_MWh", PUBLISHED})
 
 Rows = pl.DataFrame | Callable[[datetime], pl.DataFrame]
-"""A frame in the API's columns, or a function from the present time to one."""
+"""A frame in the API's columns, or a function that returns one for the present time."""
 
 
 def api_rows(observations: pl.DataFrame) -> pl.DataFrame:
     """Return OBSERVATIONS as ConsumptionDE35Hour has them: times as text in UTC and Danish time, whole kWh.
 
-    Further columns (``PUBLISHED``) stay.
+    Other columns (``PUBLISHED``) are kept.
     """
     hour = pl.col("datetime_utc")
     return observations.select(
@@ -37,7 +37,7 @@ def api_rows(observations: pl.DataFrame) -> pl.DataFrame:
 
 
 def demo_rows(start: datetime, end: datetime) -> Callable[[datetime], pl.DataFrame]:
-    """Return what ``demo://denmark`` has published of [start, end) by the time given."""
+    """Return a function from a time to what ``demo://denmark`` has published of [start, end) by then."""
 
     def rows(now: datetime) -> pl.DataFrame:
         return api_rows(demo.observations(start, end, known_at=as_utc(now)))
@@ -46,14 +46,14 @@ def demo_rows(start: datetime, end: datetime) -> Callable[[datetime], pl.DataFra
 
 
 def seen(rows: Rows, now: datetime | None) -> pl.DataFrame:
-    """Return the rows that can be seen at ``now`` (None: all), without the column ``PUBLISHED``.
+    """Return the rows that are published at ``now`` (None: all), without the column ``PUBLISHED``.
 
     Raises:
-        ValueError: If the rows depend on the time and there is none.
+        ValueError: If ``rows`` is a function and ``now`` is None.
     """
     if callable(rows):
         if now is None:
-            raise ValueError("these rows depend on the time: give the fake a `now`")
+            raise ValueError("the rows of this dataset depend on the time: give the fake a `now`")
         rows = rows(now)
     if PUBLISHED not in rows.columns:
         return rows

@@ -1,4 +1,4 @@
-"""Creating and upgrading the tracking database, and MLflow's client for one that is ready."""
+"""Create and upgrade the tracking database; return MLflow's client for it."""
 
 import logging
 import warnings
@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 def create(settings: Settings) -> None:
-    """Create the database with its experiment and registered model, or bring an older database up to date.
+    """Create the database with its experiment and registered model, or upgrade an older database.
 
-    Takes about 8 s the first time. Safe to repeat, to kill and to race: an SQLite database appears whole or not at
-    all. Call it at deployment; a first write does it otherwise.
+    Takes about 8 s the first time. Safe to repeat, to kill, and to run in several processes at once: an SQLite file is
+    created completely or not at all. Called at deployment; otherwise the first write calls it.
 
     Raises:
         TrackingError: If the database cannot be used, or another process is still creating it after two minutes.
@@ -52,7 +52,7 @@ def create(settings: Settings) -> None:
 
 
 def client(settings: Settings) -> "MlflowClient":
-    """Return MLflow's client for a database that exists, is current, and can be written now.
+    """Return MLflow's client; the database is created if it does not exist.
 
     Raises:
         TrackingError: If the database is locked or does not answer.
@@ -67,11 +67,11 @@ def client(settings: Settings) -> "MlflowClient":
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import MLflow's client in the background while the block computes: three seconds that need not be waited for."""
+    """Import MLflow's client in a thread while the block computes; the import takes three seconds."""
     turn_telemetry_off()
     thread = Thread(target=_import_client, name="import-mlflow", daemon=True)
     with warnings.catch_warnings():
-        # Filters are those of the process, so they are set here and not in the thread.
+        # Warning filters belong to the process: set in the thread, they would leak into the block.
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
         thread.start()
@@ -82,7 +82,7 @@ def loading() -> Iterator[None]:
 
 
 def _import_client() -> None:
-    # If this fails, so will the import by whoever needs the client, and the error is raised there.
+    # An error here would be lost in the thread; the next import of the same modules raises it again.
     with suppress(Exception):
         for name in (
             "mlflow",
@@ -93,7 +93,7 @@ def _import_client() -> None:
 
 
 def _is_created(settings: Settings) -> bool:
-    """Whether creation has come to its end: the registered model is what it makes last."""
+    """Whether ``create`` has finished: it creates the registered model last."""
     from sqlalchemy import column, select, table
 
     with reading(settings) as connection:
@@ -104,7 +104,7 @@ def _is_created(settings: Settings) -> bool:
 
 
 def _await_write_lock(settings: Settings) -> None:
-    """Fail here, after the URI's own timeout, rather than in MLflow, which waits 20 s for each statement."""
+    """Take and release the write lock, to fail after the URI's timeout; MLflow would wait 20 s per statement."""
     with engine_of(settings).connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         connection.rollback()
@@ -117,11 +117,11 @@ def _new_client(settings: Settings) -> "MlflowClient":
 
 
 def _create_tables(settings: Settings) -> None:
-    """Let MLflow make its tables: for SQLite in a draft that then takes its place."""
+    """Let MLflow create its tables; an SQLite file is created under another name and then renamed."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     if not is_sqlite(settings):
-        # Fails at once where MLflow would try for 100 s.
+        # If the server is down, this connection fails at once; MLflow would retry for 100 s.
         with engine_of(settings).connect():
             SqlAlchemyStore(uri_of(settings), settings.artifacts)  # type: ignore[no-untyped-call]
         return

@@ -1,4 +1,4 @@
-"""How the tracking database is reached: in bounded time, with clear errors, and for reading without MLflow."""
+"""Connect to the tracking database: with time limits, errors of our own, and reads that do not import MLflow."""
 
 import os
 import warnings
@@ -20,10 +20,11 @@ MODEL: Final = "energy_consumption"
 """Name of the one registered model."""
 
 _CONNECT_SECONDS: Final = "10"
+"""Time limit for connecting to PostgreSQL; without one, a host that drops packets blocks for minutes."""
 
 
 def url_of(settings: Settings) -> "URL":
-    """Return the database's URL, with the driver that we ship and a bound on connecting.
+    """Return the database's URL with our PostgreSQL driver and a time limit for connecting.
 
     Raises:
         InvalidArgument: If it is not the URL of an SQLite or PostgreSQL database.
@@ -46,7 +47,7 @@ def url_of(settings: Settings) -> "URL":
 
 
 def uri_of(settings: Settings) -> str:
-    """Return the database's URI as MLflow takes it: with its password, so never for a log."""
+    """Return the database's URI for MLflow. It contains the password: never log it."""
     return url_of(settings).render_as_string(hide_password=False)
 
 
@@ -56,12 +57,12 @@ def is_sqlite(settings: Settings) -> bool:
 
 
 def shown(settings: Settings) -> str:
-    """Return the database's URI for a log or a message: without its password."""
+    """Return the database's URI without its password, for logs and messages."""
     return url_of(settings).render_as_string(hide_password=True)
 
 
 def engine_of(settings: Settings) -> "Engine":
-    """Return an SQLAlchemy engine that keeps no connection open."""
+    """Return an SQLAlchemy engine that closes each connection after use."""
     from sqlalchemy import NullPool, create_engine
 
     return create_engine(url_of(settings), poolclass=NullPool)
@@ -69,14 +70,14 @@ def engine_of(settings: Settings) -> "Engine":
 
 @contextmanager
 def reading(settings: Settings) -> "Iterator[Connection | None]":
-    """Give a connection for reading MLflow's tables, or None while there are none.
+    """Yield a connection for reading MLflow's tables, or None if they do not exist yet.
 
     Raises:
         TrackingError: If the database is locked or does not answer.
     """
     from sqlalchemy import inspect
 
-    # Connecting to an SQLite file that is not there would create an empty one.
+    # Connecting would create an empty file where there is no SQLite file yet.
     if is_sqlite(settings) and not Path(url_of(settings).database or "").is_file():
         yield None
         return
@@ -86,14 +87,14 @@ def reading(settings: Settings) -> "Iterator[Connection | None]":
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[None]:
-    """Translate what MLflow's client raises when the database is locked or gone; have MLflow neither report nor warn.
+    """Turn errors of MLflow's client into ``TrackingError`` if the database is locked or gone; silence its warnings.
 
     Raises:
         TrackingError: If the database is locked or does not answer.
     """
     turn_telemetry_off()
     with translated(settings), warnings.catch_warnings():
-        # What MLflow does that its own dependencies deprecate is nothing that a user of ours can mend.
+        # MLflow calls functions that its dependencies deprecate; our users cannot change that.
         warnings.simplefilter("ignore")
         from mlflow.exceptions import MlflowException
 
@@ -106,14 +107,14 @@ def writing(settings: Settings) -> Iterator[None]:
 
 
 def turn_telemetry_off() -> None:
-    """Set what MLflow reads when it is imported ("Usage tracking" in its documentation): nothing phones home."""
+    """Turn MLflow's usage tracking off; it reads these variables when it is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
 
 
 @contextmanager
 def translated(settings: Settings) -> Iterator[None]:
-    """Turn a driver's errors of operation into ``TrackingError``; what is wrong with a statement stays as it is."""
+    """Turn a driver's connection and lock errors into ``TrackingError``; errors in a statement are not changed."""
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     try:
