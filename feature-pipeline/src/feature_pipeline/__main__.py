@@ -24,7 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m feature_pipeline", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
-    run = steps.add_parser("run", help="extract, transform, validate and store a window of observations")
+    _add_run(steps.add_parser("run", help="extract, transform, validate and store a window of observations"))
+    _add_view(steps.add_parser("create-feature-view", help="create the feature view and a training dataset of it"))
+    _add_history(steps.add_parser("import-history", help="import a long window chunk by chunk; can be resumed"))
+    migrate = steps.add_parser("migrate", help="bring all tables to the format of this version; after an upgrade")
+    migrate.set_defaults(step=maintenance.migrate)
+    maintain = steps.add_parser("maintain", help="compact and vacuum the tables; to be run once a day")
+    maintain.set_defaults(step=maintenance.run)
+    maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")
+    _add_changes(steps.add_parser("changes", help="what came late or was restated between two times, by series"))
+    types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
+    types.set_defaults(step=consumer_types.fetch)
+    types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")
+    _add_fake(steps.add_parser("serve-fake", help="serve a fake of Energi Data Service on loopback until interrupted"))
+    _add_quarantine(steps.add_parser("quarantine", help="list values that failed a rule; accept those that are right"))
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
     run.set_defaults(step=pipeline.run)
     # This file is the only place in this distribution where the clock is read.
     run.add_argument(
@@ -38,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--days-export", default=30, metavar="N", help="days in the window")
     run.add_argument("--url", default="demo://denmark", help="demo://denmark, a .csv or .parquet file, or https://…")
     run.add_argument("--feature-group-version", default=1, metavar="N")
-    view = steps.add_parser("create-feature-view", help="create the feature view and a training dataset of it")
+
+
+def _add_view(view: argparse.ArgumentParser) -> None:
     view.set_defaults(step=feature_view.create)
     view.add_argument("--feature-group-version", default=1, metavar="N")
     for name, meaning in (
@@ -48,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         ("dataset", "name of the source's dataset"),
     ):
         view.add_argument(f"--{name}", help=f"{meaning} (default: that of the newest ingest)")
-    history = steps.add_parser("import-history", help="bring a long window into the store, chunk by chunk, resumably")
+
+
+def _add_history(history: argparse.ArgumentParser) -> None:
     history.set_defaults(step=import_history)
     history.add_argument("--url", required=True, help="as for run")
     history.add_argument("--from", dest="start_datetime", required=True, metavar="TIME", help="first hour, in UTC")
@@ -58,14 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     history.add_argument("--chunk-days", default=30, metavar="N", help="days that are asked for and stored at once")
     history.add_argument("--feature-group-version", default=1, metavar="N")
-    migrate = steps.add_parser("migrate", help="bring all tables to the format of this version; after an upgrade")
-    migrate.set_defaults(step=maintenance.migrate)
-    maintain = steps.add_parser("maintain", help="keep the tables fast and small; to be run once a day")
-    maintain.set_defaults(step=maintenance.run)
-    maintain.add_argument("--keep-days", default=7, metavar="N", help="days that files taken out of a table stay")
-    changed = steps.add_parser(
-        "changes", help="what arrived late or was restated between two reference times, by series"
-    )
+
+
+def _add_changes(changed: argparse.ArgumentParser) -> None:
     changed.set_defaults(step=changes.report)
     changed.add_argument("--dataset", required=True, help="name of the source's dataset")
     changed.add_argument("--from", dest="known_from", required=True, metavar="TIME", help="the earlier reference time")
@@ -73,17 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     changed.add_argument("--feature-group-version", default=1, metavar="N")
     changed.add_argument("--start-datetime", metavar="TIME", help="first hour to compare (default: all)")
     changed.add_argument("--end-datetime", metavar="TIME", help="the hour after the last one")
-    types = steps.add_parser("fetch-consumer-types", help="fetch the names of the DE35 consumer types into the store")
-    types.set_defaults(step=consumer_types.fetch)
-    types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")
-    fake = steps.add_parser("serve-fake", help="serve a fake of Energi Data Service on loopback until interrupted")
+
+
+def _add_fake(fake: argparse.ArgumentParser) -> None:
     fake.set_defaults(step=serve_fake)
     fake.add_argument("--port", type=int, default=8300)
-    fake.add_argument("--file", help="parquet file in the columns of a dataset (default: the demonstration)")
-    fake.add_argument("--seconds-between-requests", type=float, default=0.0, metavar="S", help="else 429")
-    fake.add_argument("--page-cap", type=int, metavar="ROWS", help="most rows in one answer")
-    _add_quarantine(steps.add_parser("quarantine", help="see what broke an expectation; accept what is right"))
-    return parser
+    fake.add_argument("--file", help="parquet file in the columns of a dataset (default: the demo source)")
+    fake.add_argument(
+        "--seconds-between-requests", type=float, default=0.0, metavar="S", help="status 429 for requests sooner"
+    )
+    fake.add_argument("--page-cap", type=int, metavar="ROWS", help="largest number of rows in one answer")
 
 
 def _add_quarantine(parser: argparse.ArgumentParser) -> None:

@@ -80,14 +80,25 @@ def import_history(
         )
     version = whole_number("feature_group_version", feature_group_version, least=1)
     chunks = _chunks(window, timedelta(days=whole_number("chunk_days", chunk_days, least=1)))
-    imported: Imported = {
+    imported = _nothing(url, version, window, reference_datetime=reference, chunks=len(chunks))
+    for number, chunk in enumerate(chunks, start=1):
+        logger.info("chunk %d of %d: %s", number, len(chunks), _text(chunk))
+        _import(chunk, imported, reference_datetime=reference, dag_run_id=dag_run_id, settings=settings)
+    return imported
+
+
+def _nothing(
+    url: str, feature_group_version: int, window: Window, *, reference_datetime: datetime, chunks: int
+) -> Imported:
+    """Return the result of an import before its first chunk."""
+    return {
         "url": url,
         "dataset": extract.dataset(url).name,
-        "feature_group_version": version,
+        "feature_group_version": feature_group_version,
         "start_datetime": window.start.strftime(DATETIME_FORMAT),
         "end_datetime": window.end.strftime(DATETIME_FORMAT),
-        "reference_datetime": reference.strftime(DATETIME_FORMAT),
-        "chunks": len(chunks),
+        "reference_datetime": reference_datetime.strftime(DATETIME_FORMAT),
+        "chunks": chunks,
         "imported": 0,
         "stored_already": 0,
         "without_data": [],
@@ -98,10 +109,6 @@ def import_history(
         "vanished": 0,
         "conflicting": 0,
     }
-    for number, chunk in enumerate(chunks, start=1):
-        logger.info("chunk %d of %d: %s", number, len(chunks), _text(chunk))
-        _import(chunk, imported, reference_datetime=reference, dag_run_id=dag_run_id, settings=settings)
-    return imported
 
 
 def _import(

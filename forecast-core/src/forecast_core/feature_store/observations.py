@@ -54,42 +54,7 @@ _NOTHING: Final = IngestCounts(0, 0, 0, 0, 0)
 
 def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datetime) -> IngestCounts:
     """Store the changes that ``given`` (OBSERVATIONS, checked) makes; nothing is committed if there are none."""
-
-    def attempt(snapshot: Snapshot) -> tuple[IngestCounts, FileChange | None]:
-        files = snapshot.files()
-        values, named = series.numbered(given, names(snapshot, files), known_at)
-        coverage = _coverage(snapshot, files, window, known_at)
-        writer, counts = Writer(snapshot), _NOTHING
-        for part in slices(window, files_of(files, window=window), values):
-            firsts, changes = (
-                _within(scan(snapshot, files_of(files, kind, window=part)), part).collect()
-                for kind in ("first", "change")
-            )
-            asked_for = _within(values.lazy(), part).collect()
-            same, stays = grid.settled(asked_for, firsts, changes, window=part, known_at=known_at)
-            repeated = firsts.filter(stays, pl.col("known_at") == known_at).height
-            firsts = firsts.filter(~stays)
-            some, rows = revisions.plan(
-                asked_for.filter(~same),
-                window=part,
-                known_at=known_at,
-                stored=pl.concat([firsts, changes]),
-                coverage=coverage,
-            )
-            counts += replace(some, rows=asked_for.height, new=some.new + repeated)
-            # A row for a later ingest follows one of this ingest: only the latter can be the first of its key.
-            mine = pl.col("known_at") == known_at
-            writer.add("first", rows.filter(mine).join(firsts, on=revisions.KEY, how="anti"))
-            writer.add("change", rows.filter(mine).join(firsts, on=revisions.KEY, how="semi"))
-            writer.add("change", rows.filter(~mine))
-        asked = pl.DataFrame([(window.start, window.hours, known_at)], schema=COVERAGE, orient="row")
-        if writer.rows == 0 and named.is_empty() and not asked.join(coverage, on=COVERAGE.names()).is_empty():
-            return counts, None
-        writer.add("series", named)
-        writer.add("coverage", asked)
-        return counts, FileChange(writer.finish())
-
-    counts = table.commit(attempt)
+    counts = table.commit(lambda snapshot: _plan(snapshot, given, window=window, known_at=known_at))
     if counts.conflicting:
         _LOG.warning(
             "%d values for %s differ from what is stored in %s for the same known_at %s: the stored ones stay",
@@ -99,6 +64,67 @@ def ingest(table: Table, given: pl.DataFrame, *, window: Window, known_at: datet
             known_at,
         )
     return counts
+
+
+def _plan(
+    snapshot: Snapshot, given: pl.DataFrame, *, window: Window, known_at: datetime
+) -> tuple[IngestCounts, FileChange | None]:
+    """Write the files of an ingest into one version of the table; None if that version has all of it."""
+    files = snapshot.files()
+    values, named = series.numbered(given, names(snapshot, files), known_at)
+    coverage = _coverage(snapshot, files, window, known_at)
+    writer, counts = Writer(snapshot), _NOTHING
+    for part in slices(window, files_of(files, window=window), values):
+        firsts, changes = (
+            _within(scan(snapshot, files_of(files, kind, window=part)), part).collect() for kind in ("first", "change")
+        )
+        asked_for = _within(values.lazy(), part).collect()
+        counts += _add(writer, asked_for, firsts, changes, coverage=coverage, window=part, known_at=known_at)
+    asked = pl.DataFrame([(window.start, window.hours, known_at)], schema=COVERAGE, orient="row")
+    if writer.rows == 0 and named.is_empty() and not asked.join(coverage, on=COVERAGE.names()).is_empty():
+        return counts, None
+    writer.add("series", named)
+    writer.add("coverage", asked)
+    return counts, FileChange(writer.finish())
+
+
+def _add(
+    writer: "Writer",
+    asked_for: pl.DataFrame,
+    firsts: pl.DataFrame,
+    changes: pl.DataFrame,
+    *,
+    coverage: pl.DataFrame,
+    window: Window,
+    known_at: datetime,
+) -> IngestCounts:
+    """Give the writer the rows that an ingest adds within a part of its window; return what they are.
+
+    Args:
+        writer: Of the ingest.
+        asked_for: What the source has, with numbered series.
+        firsts: Stored rows of kind ``first``.
+        changes: Stored rows of kind ``change``.
+        coverage: Stored coverage of the ingest's window.
+        window: The part.
+        known_at: Of the ingest.
+    """
+    same, stays = grid.settled(asked_for, firsts, changes, window=window, known_at=known_at)
+    repeated = firsts.filter(stays, pl.col("known_at") == known_at).height
+    firsts = firsts.filter(~stays)
+    some, rows = revisions.plan(
+        asked_for.filter(~same),
+        window=window,
+        known_at=known_at,
+        stored=pl.concat([firsts, changes]),
+        coverage=coverage,
+    )
+    # A row for a later ingest follows one of this ingest: only the latter can be the first of its key.
+    mine = pl.col("known_at") == known_at
+    writer.add("first", rows.filter(mine).join(firsts, on=revisions.KEY, how="anti"))
+    writer.add("change", rows.filter(mine).join(firsts, on=revisions.KEY, how="semi"))
+    writer.add("change", rows.filter(~mine))
+    return replace(some, rows=asked_for.height, new=some.new + repeated)
 
 
 class Writer:
