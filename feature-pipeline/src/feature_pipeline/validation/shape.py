@@ -33,6 +33,10 @@ BELOW_IQRS: Final = 2.5
 """Least distance below the expected value, in the same ranges."""
 UNUSUAL: Final = 2.0
 """Least ratio of a jump or distance to its high quantile in the series, and in the series at that local hour."""
+USUAL_IN_SERIES: Final = 0.95
+"""That quantile over all hours of the series."""
+USUAL_AT_HOUR: Final = 0.9
+"""That quantile over the values at one local hour, of which a month has thirty."""
 
 LEAST_DAYS: Final = 7
 """Local days with a value that a series needs at a local hour before a rule says what is usual at that hour."""
@@ -46,9 +50,9 @@ SHIFT_FACTOR: Final = 1.25
 SHIFT_LAG_DAYS: Final = 3
 """The earlier range at a local hour is that of the local days at least so many days before."""
 
-_ROLLING_HOURS: Final = 48
+ROLLING_HOURS: Final = 48
 """Width of the median around an hour: two days, so that it has every local hour twice."""
-_LEAST_HOURS: Final = 12
+LEAST_HOURS: Final = 12
 """Values that a median of 24 or 48 hours needs."""
 _VALUE, _TIME_UTC = pl.col("energy_consumption"), pl.col("datetime_utc")
 
@@ -120,7 +124,7 @@ def spikes(table: pl.DataFrame) -> pl.DataFrame:
 
     The expected value is the 48-hour median around the hour times the median profile of the local hour. A jump is
     measured in interquartile ranges of hourly changes, a distance in those around the 48-hour median. Both must also
-    be ``UNUSUAL`` times the 95 % quantile of the series and the 90 % quantile of its local hour.
+    be ``UNUSUAL`` times their quantile ``USUAL_IN_SERIES`` of the series and ``USUAL_AT_HOUR`` of its local hour.
 
     Args:
         table: Output of ``grid``.
@@ -151,7 +155,7 @@ def level_shifts(table: pl.DataFrame) -> pl.DataFrame:
         .otherwise(0)
     )
     outside = pl.col("side").reverse().rolling_sum(SHIFT_HOURS).reverse().over("series").abs() == SHIFT_HOURS
-    median = pl.col("x").rolling_median(SHIFT_HOURS, min_samples=_LEAST_HOURS)
+    median = pl.col("x").rolling_median(SHIFT_HOURS, min_samples=LEAST_HOURS)
     sides = sides.with_columns(
         outside=outside.fill_null(value=False),
         factor=(median.shift(1 - SHIFT_HOURS) / median.shift(1)).over("series"),
@@ -212,7 +216,7 @@ def _deviations(table: pl.DataFrame) -> pl.DataFrame:
         after=x.shift(-1).over("series"),
         newest=_TIME_UTC.max() == _TIME_UTC,
         days=_days(x),
-        rolling=x.rolling_median(_ROLLING_HOURS, center=True, min_samples=_LEAST_HOURS).over("series"),
+        rolling=x.rolling_median(ROLLING_HOURS, center=True, min_samples=LEAST_HOURS).over("series"),
     )
     around = x - pl.col("rolling")
     profile = 1 + around.median().over("series", "local_hour") / x.median().over("series")
@@ -229,11 +233,11 @@ def _deviations(table: pl.DataFrame) -> pl.DataFrame:
         odd=_both(step, distance - distance.shift(-1).over("series")),
     )
     return frame.with_columns(
-        _rare("jump", 0.9, "series", "local_hour"),
-        _rare("odd", 0.95, "series"),
-        _rare("distance", 0.9, "series", "local_hour"),
-        _rare("distance", 0.95, "series"),
-        _rare("step", 0.95, "series"),
+        _rare("jump", USUAL_AT_HOUR, "series", "local_hour"),
+        _rare("odd", USUAL_IN_SERIES, "series"),
+        _rare("distance", USUAL_AT_HOUR, "series", "local_hour"),
+        _rare("distance", USUAL_IN_SERIES, "series"),
+        _rare("step", USUAL_IN_SERIES, "series"),
     )
 
 
