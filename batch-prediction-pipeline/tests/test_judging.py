@@ -47,13 +47,22 @@ def scored(*, error: float = 1.0, naive: float = 2.0, hours: int = 24 * 7, lean:
     )
 
 
+def sums(rows: pl.DataFrame) -> pl.DataFrame:
+    return scoring.totals(rows, ("datetime_utc", "area", "consumer_type"))
+
+
+def figures(rows: pl.DataFrame, backtests: dict[int, dict[str, float]]) -> dict[str, Any]:
+    by_series = scoring.totals(rows, ("area", "consumer_type"))
+    return scoring.overall(by_series, models={1: rows.height}, backtests=backtests)
+
+
 def levels(checks: Any) -> dict[str, str]:
     return {each.kind: each.level for each in checks if each.subject == "overall"}
 
 
 def judged(rows: pl.DataFrame, backtest: float = 0.5) -> dict[str, str]:
-    figures = scoring.overall(scoring.recent(rows, days=7), {1: {"wape_ratio": backtest}})
-    return levels(judging.of_scores(rows, figures, SETTINGS))
+    week = figures(scoring.recent(rows, days=7), {1: {"wape_ratio": backtest}})
+    return levels(judging.of_scores(sums(rows), week, SETTINGS))
 
 
 def test_forecasts_that_are_better_than_naive_and_as_good_as_measured_raise_nothing() -> None:
@@ -82,8 +91,7 @@ def test_a_single_series_is_named_when_it_does_much_worse_than_naive() -> None:
     rows = scored().with_columns(
         energy_consumption=pl.when(pl.col("consumer_type") == "215").then(109.0).otherwise("energy_consumption")
     )
-    figures = scoring.overall(rows, {})
-    found = [each for each in judging.of_scores(rows, figures, SETTINGS) if each.subject != "overall"]
+    found = [each for each in judging.of_scores(sums(rows), figures(rows, {}), SETTINGS) if each.subject != "overall"]
     kept = judging.frame(found, reference_datetime=END, feature_view_version=1, source="monitoring")
     assert kept.schema == CHECKS
     assert kept.select("kind", "subject", "level").rows() == [("skill", "DK1/215", "notify")]
@@ -91,10 +99,10 @@ def test_a_single_series_is_named_when_it_does_much_worse_than_naive() -> None:
 
 
 def test_errors_that_lean_to_one_side_for_weeks_move_the_tracking_signal() -> None:
-    assert drift.tracking_signal(scored(hours=24 * 30)) in (None, pytest.approx(0.0))
-    assert drift.tracking_signal(scored(hours=24 * 30, lean=3.0)) == pytest.approx(1.0)
-    assert drift.tracking_signal(scored(hours=24 * 30, lean=-3.0)) == pytest.approx(-1.0)
-    assert drift.tracking_signal(scored(hours=24 * 5, lean=3.0)) is None
+    assert drift.tracking_signal(sums(scored(hours=24 * 30))) in (None, pytest.approx(0.0))
+    assert drift.tracking_signal(sums(scored(hours=24 * 30, lean=3.0))) == pytest.approx(1.0)
+    assert drift.tracking_signal(sums(scored(hours=24 * 30, lean=-3.0))) == pytest.approx(-1.0)
+    assert drift.tracking_signal(sums(scored(hours=24 * 5, lean=3.0))) is None
     assert judged(scored(hours=24 * 30, lean=3.0))["error_drift"] == "tune"
 
 
@@ -107,7 +115,7 @@ def test_the_tracking_signal_is_that_of_a_slow_loop() -> None:
         forecast, truth = (float(day[name].to_numpy().sum()) for name in ("energy_consumption", "truth"))
         error = (forecast - truth) / truth
         signed, size, weight = (0.9 * old + new for old, new in ((signed, error), (size, abs(error)), (weight, 1.0)))
-    assert drift.tracking_signal(rows) == pytest.approx(signed / size)
+    assert drift.tracking_signal(sums(rows)) == pytest.approx(signed / size)
     assert weight > 0
 
 

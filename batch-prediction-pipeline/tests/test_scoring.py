@@ -70,7 +70,8 @@ def test_the_relative_error_over_all_series_leaves_out_those_whose_naive_forecas
     rows = scored(seed)
     truth, forecast, naive = (rows[name].to_numpy() for name in ("truth", "energy_consumption", "naive"))
     series = rows.select(pl.concat_str(SERIES)).to_series().to_list()
-    found = scoring.overall(rows, {1: {"wape": 0.25}})
+    sums = scoring.totals(rows, SERIES)
+    found = scoring.overall(sums, models={1: rows.height}, backtests={1: {"wape": 0.25}})
     assert found["rmae24"] == pytest.approx(metrics.relative_mae(truth, forecast, naive, series))
     assert (found["backtest_wape"], found["backtest_rmae24"]) == (0.25, None)
 

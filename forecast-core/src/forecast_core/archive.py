@@ -183,11 +183,23 @@ class ForecastArchive:
             reference_until: End of the reference times, exclusive.
             known: RUNS that were returned before: their forecasts are not looked for again.
         """
-        conditions = _run_range(feature_view_version, reference_from, reference_until)
-        frame = self._runs.collect(lambda rows: rows.filter(*conditions).select(RUNS.names()))
+        frame = self.read_facts(
+            feature_view_version=feature_view_version, reference_from=reference_from, reference_until=reference_until
+        )
         new = frame if known is None else frame.join(known, on=RUNS.names(), how="anti")
         missing = new.join(self._archived(new), on=_IN_FORECASTS, how="anti")
         return frame.join(missing, on=RUN, how="anti").sort("reference_datetime", "feature_view_version")
+
+    def read_facts(
+        self,
+        *,
+        feature_view_version: int | None = None,
+        reference_from: datetime | None = None,
+        reference_until: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return RUNS with a reference time in [from, until), in no order, also those without forecasts."""
+        conditions = _run_range(feature_view_version, reference_from, reference_until)
+        return self._runs.collect(lambda rows: rows.filter(*conditions).select(RUNS.names()))
 
     def newest_run(self, *, feature_view_version: int, reference_until: datetime) -> pl.DataFrame:
         """Return the row of RUNS of the latest run of a feature view before a time; no row if there is none.

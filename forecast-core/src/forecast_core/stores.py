@@ -6,7 +6,7 @@ Each table is declared once, beside the code that reads and writes it; a test fi
 from datetime import timedelta
 from typing import Final
 
-from forecast_core import alarms, archive, consumer_types, feature_store, quarantine, validations
+from forecast_core import alarms, archive, consumer_types, feature_store, quarantine, scored_hours, validations
 from forecast_core.contracts.settings import Settings
 from forecast_core.tables import upkeep
 from forecast_core.tables.declaration import Declaration
@@ -18,6 +18,7 @@ TABLES: Final[tuple[Declaration, ...]] = (
     *quarantine.TABLES,
     *validations.TABLES,
     *archive.TABLES,
+    *scored_hours.TABLES,
     *alarms.TABLES,
     *consumer_types.TABLES,
     *decisions.TABLES,

@@ -57,7 +57,7 @@ def parts(rows: pl.DataFrame, *, end: datetime) -> tuple[pl.DataFrame, pl.DataFr
     return before, recent
 
 
-def tracking_signal(rows: pl.DataFrame) -> float | None:
+def tracking_signal(sums: pl.DataFrame) -> float | None:
     """Return Trigg's tracking signal of the daily errors over all series, from -1 (too low) to 1 (too high).
 
     It is the smoothed error over the smoothed absolute error, both with weight 0.1 for the newest day (D. W. Trigg,
@@ -65,14 +65,14 @@ def tracking_signal(rows: pl.DataFrame) -> float | None:
     both sides. An error is a day's sum of forecasts minus that of the values, relative to the latter.
 
     Args:
-        rows: ``scoring.scored`` rows.
+        sums: ``scoring.totals`` by hour, and perhaps by more.
 
     Returns:
         The signal, or None with fewer than ten days.
     """
     days = (
-        rows.group_by(day=pl.col("datetime_utc").dt.date())
-        .agg(error=(pl.col("energy_consumption") - pl.col("truth")).sum() / pl.col("truth").abs().sum())
+        sums.group_by(day=pl.col("datetime_utc").dt.date(), maintain_order=True)
+        .agg(error=pl.col("signed").sum() / pl.col("size").sum())
         .filter(pl.col("error").is_finite())
         .sort("day")
     )

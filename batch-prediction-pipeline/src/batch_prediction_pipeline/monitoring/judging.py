@@ -54,20 +54,20 @@ def frame(checks: list[Check], *, reference_datetime: datetime, feature_view_ver
     return pl.DataFrame(rows, schema=CHECKS, orient="row")
 
 
-def of_scores(rows: pl.DataFrame, figures: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
+def of_scores(by_series: pl.DataFrame, figures: Mapping[str, Any], settings: Settings) -> Iterator[Check]:
     """Check the errors and intervals of the last 7 days, over all series and of each, and 30 days of errors for drift.
 
     Args:
-        rows: ``scoring.scored`` rows of the last 30 days.
+        by_series: ``scoring.totals`` by hour and series of the last 30 days.
         figures: The figures of 7 days over all series, as ``scoring.overall`` gives them.
         settings: The thresholds.
     """
-    week = scoring.recent(rows, days=7)
+    week = scoring.recent(by_series, days=7)
     enough = week["datetime_utc"].n_unique() >= LEAST_HOURS
     yield from _week(figures, settings, enough=enough)
     if enough:
         yield from _series(week, settings)
-    signal = drift.tracking_signal(rows)
+    signal = drift.tracking_signal(by_series)
     side = "high" if (signal or 0) > 0 else "low"
     yield Check(
         "error_drift",
@@ -103,8 +103,8 @@ def _week(figures: Mapping[str, Any], settings: Settings, *, enough: bool) -> It
 
 
 def _series(week: pl.DataFrame, settings: Settings) -> Iterator[Check]:
-    by_series = scoring.measures(week, SERIES).filter(pl.col("relative_mae").is_not_null())
-    for row in by_series.iter_rows(named=True):
+    measured = scoring.figures(scoring.summed(week, SERIES)).filter(pl.col("relative_mae").is_not_null())
+    for row in measured.iter_rows(named=True):
         yield Check(
             "skill",
             row["relative_mae"],

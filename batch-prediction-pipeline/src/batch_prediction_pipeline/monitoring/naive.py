@@ -19,8 +19,11 @@ from load_forecaster.naive import naive_values
 SEASON: Final = 24
 """Hours after which values are expected to repeat."""
 
-RECENT: Final = timedelta(days=30)
-"""Days before the end of the windows that are read of every series; older hours are read of silent series only."""
+RECENT: Final = timedelta(days=7)
+"""Days before the end of the windows that are read of every series; older hours are read of silent series only.
+
+For one new hour, reading 30 days of 76 series took .19 of the .4 CPU seconds of all naive forecasts.
+"""
 
 NAIVE: Final = pl.Schema(
     {"reference_datetime": UTC_HOUR, **{name: OBSERVATIONS[name] for name in KEY}, "naive": pl.Float64()}

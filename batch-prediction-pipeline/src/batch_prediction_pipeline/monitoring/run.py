@@ -4,19 +4,17 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final, NotRequired, TypedDict, cast
 
 import polars as pl
 
-from batch_prediction_pipeline.monitoring import drift, judging, naive, scoring
+from batch_prediction_pipeline.monitoring import drift, hours, judging, scoring
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import whole_number
-from forecast_core.contracts.schema import FORECASTS, HOUR, KEY, SERIES
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore, FeatureView
 from forecast_core.runs import resolve_reference
 from load_forecaster.metrics import plain
@@ -24,16 +22,6 @@ from load_forecaster.metrics import plain
 logger = logging.getLogger(__name__)
 
 WEEK: Final = 7
-_LONGEST: Final = timedelta(days=max(scoring.DAYS))
-_HORIZON: Final = timedelta(days=7)
-"""The longest horizon that there can be."""
-
-_SCORED: Final = [
-    *("reference_datetime", *KEY, "energy_consumption", "q05", "q10", "q90", "q95", "quality"),
-    *("training_dataset_version", "model_version"),
-]
-"""The columns of FORECASTS that are scored and judged."""
-
 Figures = dict[str, float | None]
 """Measures over all series by name, as fractions and kWh; docs/monitoring.md lists them."""
 
@@ -138,23 +126,25 @@ def compute(
     settings = settings or Settings()
     view = FeatureStore(settings).feature_view(whole_number("feature_view_version", feature_view_version, least=1))
     evaluation = _Evaluation(settings, view, resolve_reference(settings, view, reference_datetime))
-    runs, forecasts = _archived(evaluation)
-    if forecasts.is_empty():
+    newest = evaluation.archive.newest_run(
+        feature_view_version=view.version, reference_until=evaluation.reference_datetime
+    )
+    if newest.is_empty():
         return _nothing(evaluation, "no forecast was archived before: the first can be scored a day later", [])
-    checks = _standing(evaluation, forecasts)
-    rows = _scored(evaluation, runs, forecasts)
-    if rows.is_empty():
-        note = f"none of the {forecasts.height} archived forecasts' hours has been observed yet"
+    checks = _standing(evaluation, newest)
+    sums = hours.of_last_days(settings, view, reference_datetime=evaluation.reference_datetime, newest=newest)
+    if sums.by_series.is_empty():
+        note = f"none of the {sums.archived} archived forecasts' hours has been observed yet"
         return _nothing(evaluation, note, _raise(evaluation, checks))
-    rolling, week = _keep(evaluation, rows), scoring.recent(rows, days=WEEK)
-    figures = rolling[str(WEEK)]
-    logger.info("scored %d forecasts: %s", week.height, figures)
-    checks += judging.of_scores(rows, figures, settings)
+    rolling, week = _keep(evaluation, sums), sums.recent(days=WEEK)
+    figures, scored = rolling[str(WEEK)], int(week.by_series["n"].sum())
+    logger.info("scored %d forecasts: %s", scored, figures)
+    checks += judging.of_scores(sums.by_series, figures, settings)
     return {
-        **_head(evaluation, week.height),
-        "runs": week["reference_datetime"].n_unique(),
-        "first_hour": str(week["datetime_utc"].dt.strftime(DATETIME_FORMAT).min()),
-        "last_hour": str(week["datetime_utc"].dt.strftime(DATETIME_FORMAT).max()),
+        **_head(evaluation, scored),
+        "runs": week.by_run["reference_datetime"].n_unique(),
+        "first_hour": str(week.by_series["datetime_utc"].dt.strftime(DATETIME_FORMAT).min()),
+        "last_hour": str(week.by_series["datetime_utc"].dt.strftime(DATETIME_FORMAT).max()),
         "metrics": figures,
         "rolling": rolling,
         "alarms": _raise(evaluation, checks),
@@ -175,51 +165,10 @@ def _nothing(evaluation: _Evaluation, note: str, alarms: list[OpenAlarm]) -> Mon
     return {**_head(evaluation, 0), "note": note, "alarms": alarms}
 
 
-def _archived(evaluation: _Evaluation) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the runs before the reference time that forecast any of the last days, and their forecasts.
-
-    The last days may lie weeks before the reference time, as data come late: the newest run says where. The run of the
-    reference time itself forecasts after it is monitored, so its forecasts are left out when it runs again, too.
-    """
-    archive, view, until = evaluation.archive, evaluation.view.version, evaluation.reference_datetime
-    newest = archive.newest_run(feature_view_version=view, reference_until=until)
-    if newest.is_empty():
-        return newest, pl.DataFrame(schema=FORECASTS)
-    # A run forecasts no hour that is further ahead of its reference time than the longest horizon.
-    oldest = newest["window_end"][0] - _LONGEST - 2 * _HORIZON
-    runs = archive.read_runs(feature_view_version=view, reference_from=oldest, reference_until=until)
-    end, fh = runs.select(pl.col("window_end").max(), pl.col("fh").max()).row(0)
-    forecasts = archive.read(
-        feature_view_version=view,
-        reference_from=oldest,
-        reference_until=until,
-        target=Window(end - _LONGEST - fh * HOUR, floor_hour(until) + 2 * _HORIZON),
-        columns=_SCORED,
-    )
-    runs = scoring.with_first_hours(runs, forecasts)
-    return runs, forecasts.join(runs, on="reference_datetime", how="semi")
-
-
-def _scored(evaluation: _Evaluation, runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Return ``scoring.scored`` rows: the forecasts beside what came and beside the naive forecast of their run."""
-    store, known_until = evaluation.store, evaluation.reference_datetime
-    hours = forecasts.select(first=pl.col("datetime_utc").min(), last=pl.col("datetime_utc").max()).row(0, named=True)
-    window = Window(hours["first"], hours["last"] + HOUR)
-    observed = store.read(**evaluation.group, window=window, reference_datetime=known_until)
-    # Forecasts of hours that are not observed yet need no naive forecast.
-    newest = observed["datetime_utc"].max()
-    came = forecasts.clear() if newest is None else forecasts.filter(pl.col("datetime_utc") <= newest)
-    of_those = runs.join(came, on="reference_datetime", how="semi")
-    if of_those.is_empty():
-        return scoring.scored(came, runs=runs, observed=observed, naive=pl.DataFrame(schema=naive.NAIVE))
-    read = partial(store.read_revisions, **evaluation.group, known_until=known_until)
-    simple = naive.of_runs(of_those, came.select(SERIES).unique().sort(SERIES), read)
-    return scoring.scored(came, runs=of_those, observed=observed, naive=simple)
-
-
-def _keep(evaluation: _Evaluation, rows: pl.DataFrame) -> dict[str, Figures]:
+def _keep(evaluation: _Evaluation, sums: hours.Sums) -> dict[str, Figures]:
     """Store the figures; return those over all series, by number of days."""
-    history = scoring.history(rows, run=evaluation.run, backtests=_backtests(evaluation.settings, rows))
+    backtests = _backtests(evaluation.settings, set(sums.by_run["model_version"].unique()))
+    history = scoring.history(sums.by_series, sums.by_run, run=evaluation.run, backtests=backtests)
     evaluation.archive.write_metrics(history)
     total = history.filter(pl.col("level") == "overall")
     return {
@@ -228,17 +177,22 @@ def _keep(evaluation: _Evaluation, rows: pl.DataFrame) -> dict[str, Figures]:
     }
 
 
-def _backtests(settings: Settings, rows: pl.DataFrame) -> dict[int, dict[str, Any]]:
-    """Return what each model of the forecasts measured of itself when it was trained."""
-    versions = set(rows["model_version"].unique())
+def _backtests(settings: Settings, versions: set[int]) -> dict[int, dict[str, Any]]:
+    """Return what some model versions measured of themselves when they were trained."""
     models = tracking.find_model_versions(settings, first=min(versions))
     return {each.version: json.loads(each.tags.get("metrics", "{}")) for each in models if each.version in versions}
 
 
-def _standing(evaluation: _Evaluation, forecasts: pl.DataFrame) -> list[judging.Check]:
+def _standing(evaluation: _Evaluation, newest: pl.DataFrame) -> list[judging.Check]:
     """Check the newest run's forecasts for fallbacks, and the newest week against its model's training dataset."""
     store, settings, known_until = evaluation.store, evaluation.settings, evaluation.reference_datetime
-    newest = forecasts.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
+    made_at = newest["reference_datetime"][0]
+    forecasts = evaluation.archive.read(
+        feature_view_version=evaluation.view.version,
+        reference_from=made_at,
+        reference_until=made_at + timedelta(microseconds=1),
+        columns=["quality"],
+    )
     dataset = store.training_dataset(newest["training_dataset_version"][0])
     ingest = store.latest_ingest(**evaluation.group, known_until=known_until)
     end = dataset.window.end if ingest is None else ingest.window.end
@@ -246,7 +200,7 @@ def _standing(evaluation: _Evaluation, forecasts: pl.DataFrame) -> list[judging.
     week = store.read(**evaluation.group, window=window, reference_datetime=known_until)
     training = store.read_training_dataset(dataset.version).filter(pl.col("datetime_utc") < window.start)
     known = pl.concat([training, week])
-    return [*judging.of_quality(newest, settings), *judging.of_inputs(known, settings, end=end)]
+    return [*judging.of_quality(forecasts, settings), *judging.of_inputs(known, settings, end=end)]
 
 
 def _raise(evaluation: _Evaluation, checks: list[judging.Check]) -> list[OpenAlarm]:

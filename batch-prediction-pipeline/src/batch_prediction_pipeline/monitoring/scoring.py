@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 import polars as pl
 
 from forecast_core.contracts.schema import HOUR, KEY, METRICS, SERIES
+from forecast_core.scored_hours import SUMS
 
 DAYS: Final = (1, 7, 30)
 """Days over which figures are kept, up to the newest observed hour."""
@@ -50,14 +51,14 @@ def scored(forecasts: pl.DataFrame, *, runs: pl.DataFrame, observed: pl.DataFram
 
 
 def recent(rows: pl.DataFrame, *, days: int) -> pl.DataFrame:
-    """Return the ``scored`` rows of the last ``days`` days, up to the newest hour among them."""
+    """Return the rows of the last ``days`` days, up to the newest hour among them."""
     return rows.filter(pl.col("datetime_utc") > pl.col("datetime_utc").max() - pl.duration(days=days))
 
 
 def totals(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """Return the sums and counts over ``scored`` rows from which ``figures`` follow, one row per group, sorted.
 
-    Sums of these sums give those of larger groups, so that the rows are gone through once for all groups.
+    ``scored_hours.SUMS`` says what they are. Sums of these sums give those of larger groups (``summed``).
     """
     truth, forecast, naive = pl.col("truth"), pl.col("energy_consumption"), pl.col("naive")
     error, naive_error, size = (forecast - truth).abs(), (naive - truth).abs(), truth.abs()
@@ -79,14 +80,14 @@ def totals(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
         "inside_90": truth.is_between("q05", "q95").sum(),
         "fallbacks": (pl.col("quality") != "model").sum(),
     }
-    named = [value.cast(pl.Float64).alias(name) for name, value in sums.items()]
-    return rows.group_by(by).agg(*named).sort(by) if by else rows.select(*named)
+    named = [sums[name].cast(pl.Float64).alias(name) for name in SUMS]
+    return rows.group_by(by, maintain_order=True).agg(*named).sort(by) if by else rows.select(*named)
 
 
-def _summed(parts: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+def summed(parts: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """Return ``totals`` of larger groups from those of smaller ones."""
-    sums = pl.exclude("area", "consumer_type", "datetime_utc", "lead", "days").sum()
-    return parts.group_by(by).agg(sums).sort(by) if by else parts.select(sums)
+    sums = [pl.col(name).sum() for name in SUMS]
+    return parts.group_by(by, maintain_order=True).agg(sums).sort(by) if by else parts.select(sums)
 
 
 def figures(sums: pl.DataFrame) -> pl.DataFrame:
@@ -124,24 +125,20 @@ def measures(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     return figures(totals(rows, by))
 
 
-def overall(rows: pl.DataFrame, backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Return the measures of all rows, with ``rmae24`` and the figures of the models' backtests beside them.
+def overall(
+    by_series: pl.DataFrame, *, models: Mapping[int, float], backtests: Mapping[int, Mapping[str, Any]]
+) -> dict[str, float | None]:
+    """Return the measures over all series, with ``rmae24`` and the figures of the models' backtests beside them.
 
     ``rmae24`` is the mean over series of their ``relative_mae``. ``backtest_...`` are what the training of each
     forecast's model measured on its last origins, averaged over the forecasts.
 
     Args:
-        rows: ``scored`` rows, at least one.
+        by_series: ``totals`` by series, at least one.
+        models: Number of forecasts of each model version.
         backtests: Metrics of the training, by model version.
     """
-    return _overall(totals(rows, SERIES), dict(rows["model_version"].value_counts().iter_rows()), backtests)
-
-
-def _overall(
-    by_series: pl.DataFrame, models: Mapping[int, int], backtests: Mapping[int, Mapping[str, Any]]
-) -> dict[str, float | None]:
-    """Return what ``overall`` does, from ``totals`` by series and the number of forecasts of each model version."""
-    found: dict[str, float | None] = figures(_summed(by_series)).row(0, named=True)
+    found: dict[str, float | None] = figures(summed(by_series)).row(0, named=True)
     rmae24 = cast("float | None", figures(by_series)["relative_mae"].mean())
     return {**found, "rmae24": rmae24, **_backtest(models, backtests)}
 
@@ -156,7 +153,7 @@ _OF_BACKTEST: Final = {
 }
 
 
-def _backtest(models: Mapping[int, int], backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
+def _backtest(models: Mapping[int, float], backtests: Mapping[int, Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the mean of each backtest figure over the forecasts, of which ``models`` counts those of each version."""
     result: dict[str, float | None] = {}
     for name, theirs in _OF_BACKTEST.items():
@@ -167,38 +164,34 @@ def _backtest(models: Mapping[int, int], backtests: Mapping[int, Mapping[str, An
     return result
 
 
-def history(rows: pl.DataFrame, *, run: Mapping[str, Any], backtests: Mapping[int, Mapping[str, Any]]) -> pl.DataFrame:
-    """Return METRICS of ``scored`` rows: over all, by series and lead for each of ``DAYS``, and by hour.
+def history(
+    by_series: pl.DataFrame,
+    by_run: pl.DataFrame,
+    *,
+    run: Mapping[str, Any],
+    backtests: Mapping[int, Mapping[str, Any]],
+) -> pl.DataFrame:
+    """Return METRICS of some hours: over all, by series and lead for each of ``DAYS``, and by hour.
 
     Args:
-        rows: ``scored`` rows, at least one.
+        by_series: ``totals`` by hour and series, at least one row.
+        by_run: ``totals`` by hour, run, lead and model version of the same forecasts.
         run: The run's ``reference_datetime`` and ``feature_view_version``.
         backtests: Metrics of the training, by model version.
     """
-    dated = recent(rows, days=max(DAYS)).with_columns(days=_least_days())
-    smallest = totals(dated, (*SERIES, "lead", "days"))
-    models = dated.group_by("model_version", "days").len()
     parts = []
     for days in DAYS:
-        within = smallest.filter(pl.col("days") <= days)
-        by_series, by_lead = _summed(within, SERIES), _summed(within, ["lead"])
-        counts = models.filter(pl.col("days") <= days).group_by("model_version").agg(pl.col("len").sum())
-        total = pl.DataFrame([_overall(by_series, dict(counts.iter_rows()), backtests)], infer_schema_length=None)
+        of_series, of_runs = recent(by_series, days=days), recent(by_run, days=days)
+        series, leads = summed(of_series, SERIES), summed(of_runs, ["lead"])
+        models = dict(of_runs.group_by("model_version").agg(pl.col("n").sum()).iter_rows())
+        total = pl.DataFrame([overall(series, models=models, backtests=backtests)], infer_schema_length=None)
         parts.append(_long(total, "overall", days))
-        parts.append(_long(figures(by_series), "series", days))
-        parts.append(_long(figures(by_lead), "lead", days))
+        parts.append(_long(figures(series), "series", days))
+        parts.append(_long(figures(leads), "lead", days))
         if days == HOUR_DAYS:
-            hours = dated.filter(pl.col("days") <= days)
-            parts.append(_long(measures(hours, ["datetime_utc"]), "hour", days))
+            parts.append(_long(figures(summed(of_series, ["datetime_utc"])), "hour", days))
     constants = [pl.lit(value, dtype=METRICS[name]).alias(name) for name, value in run.items()]
     return pl.concat(parts).with_columns(*constants).select(METRICS.names())
-
-
-def _least_days() -> pl.Expr:
-    """Return the least of ``DAYS`` up to the newest hour in which a row is."""
-    hour = pl.col("datetime_utc")
-    inside = [(days, hour > hour.max() - pl.duration(days=days)) for days in sorted(DAYS)[:-1]]
-    return pl.coalesce(*(pl.when(condition).then(days) for days, condition in inside), pl.lit(max(DAYS)))
 
 
 def _long(figures: pl.DataFrame, level: str, days: int) -> pl.DataFrame:

@@ -151,6 +151,15 @@ def listed(
     return [_from_row(row) for row in found.iter_rows(named=True)]
 
 
+def marks(
+    table: Table, *, dataset: str, feature_group_version: int, known_from: datetime, known_until: datetime
+) -> pl.DataFrame:
+    """Return when each ingest of a feature group became known, its window, and the number of its commit."""
+    conditions = _conditions(dataset, feature_group_version, None, known_from, known_until)
+    names = ("known_at", "window_start", "window_end", "written")
+    return table.collect(lambda rows: rows.filter(*conditions).select(names).sort(names))
+
+
 def _conditions(
     dataset: str | None,
     feature_group_version: int | None,

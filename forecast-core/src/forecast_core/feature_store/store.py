@@ -227,6 +227,22 @@ class FeatureStore:
             known_until=None if known_until is None else as_utc(known_until),
         )
 
+    def ingest_marks(
+        self, *, dataset: str, feature_group_version: int, known_from: datetime, known_until: datetime
+    ) -> pl.DataFrame:
+        """Return ``known_at``, ``window_start``, ``window_end`` and ``written`` of the ingests of a feature group.
+
+        Two equal answers mean that what was known at any time in [from, until] has not changed in between, as far as
+        ingests at ``known_from`` or later tell of it.
+        """
+        return ingests.marks(
+            self._ingests,
+            dataset=dataset,
+            feature_group_version=feature_group_version,
+            known_from=as_utc(known_from),
+            known_until=as_utc(known_until),
+        )
+
     def latest_ingest(
         self,
         *,
