@@ -106,7 +106,7 @@ def archived(settings: Settings, series: int, *, run: int) -> None:
 
 def serve(root: Path, port: int, size: int) -> None:
     """Run the server, with the route ``/constant``, until it is stopped."""
-    app = create_app(Settings(root_dir=root), clock=lambda: START)
+    app = create_app(Settings(root_dir=root), clock=lambda: START + 1000 * HOUR)
     body = b"[" + b"0" * (size - 2) + b"]"
 
     async def constant() -> Response:

@@ -260,8 +260,8 @@ def serve() -> Any:
     """A function that serves the system of given settings; the API has read the tables once."""
 
     @contextmanager
-    def serve(settings: Settings, **changes: Any) -> Iterator[httpx.Client]:
-        app = create_app(settings.model_copy(update=changes), clock=lambda: NOW)
+    def serve(settings: Settings, *, now: datetime = NOW, **changes: Any) -> Iterator[httpx.Client]:
+        app = create_app(settings.model_copy(update=changes), clock=lambda: now)
         app.state.served.refresh()
         with serving(app) as client:
             yield client

@@ -115,7 +115,7 @@ def test_the_short_way_to_a_forecast_answers_as_the_long_one_does(api: httpx.Cli
 
 
 def test_new_forecasts_appear_whole_without_a_restart(own: Any, serve: Any) -> None:
-    with serve(own.settings, api_refresh_seconds=0.05) as client:
+    with serve(own.settings, now=REFERENCE + 2 * DAY, api_refresh_seconds=0.05) as client:
         before = client.get(f"{V1}/forecasts").json()["items"]
         tag = client.get(ONE).headers["ETag"]
         own.ingest(REFERENCE + DAY)
@@ -138,7 +138,7 @@ def test_a_run_that_is_made_again_with_another_model_replaces_what_was_served(ow
 
 
 def test_a_run_whose_facts_are_written_and_whose_forecasts_are_not_is_not_served_yet(own: Any) -> None:
-    served, archive = Served(own.settings, clock=lambda: REFERENCE), ForecastArchive(own.settings)
+    served, archive = Served(own.settings, clock=lambda: REFERENCE + DAY), ForecastArchive(own.settings)
     rows, facts = archive.read(reference_from=REFERENCE), archive.read_runs(reference_from=REFERENCE)
     following = REFERENCE + DAY
     archive.write_run(facts.with_columns(reference_datetime=pl.lit(following).cast(UTC_HOUR)))

@@ -37,7 +37,7 @@ ERRORS = [
 class Clock:
     """A clock that stands still unless it is moved."""
 
-    now: datetime = REFERENCE + timedelta(hours=1)
+    now: datetime = REFERENCE + timedelta(days=1, hours=2)
 
     def __call__(self) -> datetime:
         return self.now

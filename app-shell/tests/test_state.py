@@ -145,12 +145,13 @@ def test_models_are_listed_with_their_skill_and_the_default_is_champion_at_first
 
 
 def test_a_person_promotes_and_rolls_back_and_the_reason_is_kept(energy_copy: Any) -> None:
-    said = energy_copy("promote", "1", "--reason", "steadier at night").stdout
-    assert "champion: model version 1" in said
+    said = energy_copy("promote", "1", "--reason", "steadier at night", "--yes").stdout
+    assert "champion of feature view 1: model version 1" in said
     assert "steadier at night" in energy_copy("models", width=120).stdout
-    back = json.loads(energy_copy("rollback", "--json", now=REFERENCE + timedelta(hours=1)).stdout)
+    back = json.loads(energy_copy("rollback", "--json", "--yes", now=REFERENCE + timedelta(hours=1)).stdout)
     assert (back["action"], back["source"], back["by"]) == ("rollback", "default", "person")
-    assert json.loads(energy_copy("models", "--json").stdout)["champion"] is None
+    after = energy_copy("models", "--json", now=REFERENCE + timedelta(hours=1)).stdout
+    assert json.loads(after)["champion"] is None
 
 
 def test_what_cannot_be_promoted_or_rolled_back_says_why(energy: Any, empty: Any) -> None:
@@ -167,3 +168,17 @@ def test_status_shows_the_model_that_forecasts_now_and_not_that_of_a_backfill_or
         tracking.register_model(settings, run_id=run_id, source=settings.artifacts, tags=tags)
     model = json.loads(energy_copy("status", "--json").stdout)["model"]
     assert (model["version"], model["versions"]) == (1, 3)
+
+
+@pytest.mark.parametrize("command", [["promote", "1"], ["rollback"], ["rollback", "--feature-view-version", "1"]])
+def test_a_decision_says_for_which_view_and_what_changes_and_asks(energy_copy: Any, command: list[str]) -> None:
+    """Class: a command that changes what every later run does took effect without a question, for a view not named."""
+    if command[0] == "rollback":
+        energy_copy("promote", "1", "--yes")
+    now = REFERENCE + timedelta(hours=1)
+    before = energy_copy("models", "--json", now=now).stdout
+    [line] = energy_copy(*command, code=1, now=now).stderr.splitlines()
+    assert "runs of feature view 1 (ConsumptionDE35Hour, feature group version 1) train with" in line
+    assert "in place of" in line
+    assert line.endswith("the input is no terminal; give --yes to do it")
+    assert energy_copy("models", "--json", now=now).stdout == before

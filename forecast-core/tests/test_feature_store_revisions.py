@@ -18,7 +18,7 @@ from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR, KEY, OBSERVATIONS, UTC_HOUR
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
-from forecast_core.feature_store import FeatureStore, IngestCounts, observations, revisions
+from forecast_core.feature_store import FeatureStore, IngestCounts, RemovedValues, observations, removal, revisions
 
 START = datetime(2022, 12, 31, 22, tzinfo=UTC)
 """Hours on both sides of a day's, a month's and a year's end."""
@@ -342,3 +342,59 @@ def test_a_reader_keeps_its_version_while_others_write(tmp_path: Path) -> None:
     ingest(store, one(TIMES[1], 2.0))
     assert observation_table(tmp_path).version() == version + 1
     assert read(store, TIMES[0])["energy_consumption"].to_list() == [1.0, 1.0]
+
+
+@given(st.lists(said(), min_size=2, max_size=7), st.sampled_from(TIMES), st.sampled_from([2, 1 << 21]), st.booleans())
+@settings(max_examples=25, deadline=None, database=None)
+def test_a_removed_ingest_leaves_the_state_of_the_others_as_of_every_time(
+    ingests: list[Said], wrong: datetime, file_rows: int, maintained: bool
+) -> None:
+    """Class: what a removed ingest brought is gone, and what later ingests repeated is known since these."""
+    with TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observations, "FILE_ROWS", file_rows)
+        store = store_at(root)
+        for each in ingests:
+            ingest(store, each)
+        if maintained:
+            stores.maintain(store.settings, keep=HOUR)
+        removed, values = store.remove_ingests(**GROUP, reference_datetime=wrong)
+        assert removed == len({(each.window.start, each.window.end) for each in ingests if each.known_at == wrong})
+        left = [each for each in ingests if each.known_at != wrong]
+        assert_as_of_every_time(store, left)
+        assert store.remove_ingests(**GROUP, reference_datetime=wrong) == (0, RemovedValues(0, 0, 0))
+        never = [*(each for each in left if each.values)]
+        for known_at in TIMES:
+            series = {key[:2] for each in never if each.known_at <= known_at for key in each.values}
+            assert store.known_series(**GROUP, reference_datetime=known_at) == sorted(series)
+        # A rerun makes it again, and later ingests and upkeep find a sound table.
+        again = [each for each in ingests if each.known_at == wrong]
+        for each in again:
+            ingest(store, each)
+        stores.maintain(store.settings, keep=HOUR)
+        assert_as_of_every_time(store, [*left, *again])
+        assert values.lost <= values.values
+
+
+def test_a_value_that_only_the_removed_ingest_brought_is_gone_and_one_that_came_again_stays(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    ingest(store, one(TIMES[1], 1.0, hours=3))
+    ingest(store, one(TIMES[2], 1.0, hours=2))
+    removed, values = store.remove_ingests(**GROUP, reference_datetime=TIMES[1])
+    assert (removed, values) == (1, RemovedValues(values=3, kept=2, lost=1))
+    assert read(store, TIMES[1]).is_empty()
+    assert read(store, TIMES[2]).height == 2
+    assert [each.known_at for each in store.ingests()] == [TIMES[2]]
+
+
+def test_a_removal_that_was_killed_before_the_ingest_was_taken_out_is_ended_by_the_next(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    ingest(store, one(TIMES[1], 1.0))
+    removal.remove(store._group("demo", 1), known_at=TIMES[1])
+    assert read(store, TIMES[5]).is_empty()
+    assert store.remove_ingests(**GROUP, reference_datetime=TIMES[1]) == (1, RemovedValues(0, 0, 0))
+    assert store.ingests() == []
+
+
+def test_nothing_is_removed_from_a_group_that_does_not_exist(tmp_path: Path) -> None:
+    assert store_at(tmp_path).remove_ingests(**GROUP, reference_datetime=TIMES[1]) == (0, RemovedValues(0, 0, 0))
+    assert not (tmp_path / "store").exists()

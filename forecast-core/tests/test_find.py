@@ -55,13 +55,26 @@ def test_a_time_at_which_two_views_forecast_needs_the_view(settings: Settings) -
 def test_a_run_that_is_absent_is_an_error_that_says_which_there_are(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(
         NotFoundError,
-        match="view 1 were made at 2024-03-01 06:00; runs were made from 2024-03-01 05:00 to",
+        match="view 1 were made at 2024-03-01 08:00; runs were made from 2024-03-01 05:00 to",
     ):
+        find_run(settings, reference_datetime=FIRST + 3 * HOUR, feature_view_version=1)
+    with pytest.raises(NotFoundError, match="view 1 were made at 2024-03-01 06:00; feature view 2 has some"):
         find_run(settings, reference_datetime=FIRST + HOUR, feature_view_version=1)
     with pytest.raises(NotFoundError, match="no forecasts of feature view 3 were made yet"):
         find_run(settings, reference_datetime=None, feature_view_version=3)
     with pytest.raises(NotFoundError, match="no forecasts were made at 2024-03-01 05:00; there are none yet"):
         find_run(Settings(root_dir=tmp_path / "empty"), reference_datetime=FIRST)
+
+
+def test_a_run_in_the_future_is_found_by_its_time_and_is_not_the_newest(settings: Settings) -> None:
+    """Class: a reference time that was typed wrong lies in the future, and the run there hides all others."""
+    now = FIRST + HOUR
+    assert find_run(settings, reference_datetime=None, now=now)["reference_datetime"] == FIRST + HOUR
+    assert find_run(settings, reference_datetime=None, now=now, feature_view_version=1)["reference_datetime"] == FIRST
+    ahead = find_run(settings, reference_datetime=FIRST + 2 * HOUR, now=now, feature_view_version=1)
+    assert ahead["reference_datetime"] == FIRST + 2 * HOUR
+    with pytest.raises(NotFoundError, match="all 3 runs have reference times in the future, from 2024-03-01 05:00"):
+        find_run(settings, reference_datetime=None, now=FIRST - HOUR)
 
 
 def test_a_series_or_an_hour_that_is_absent_is_an_error_that_says_which_there_are() -> None:

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app_api.faults import in_one_line, is_survivable
-from app_api.routes.monitoring import newest_metrics
+from app_api.routes.monitoring import SKEW, newest_metrics
 from app_api.served import Served
 from forecast_core.alarms import OVERALL, Alarms
 from forecast_core.quarantine import Quarantine
@@ -156,9 +156,10 @@ def _skill(rows: pl.DataFrame) -> Iterator[GaugeMetricFamily]:
 
 def _alarms(served: Served, view: int) -> Iterator[GaugeMetricFamily]:
     alarms = Alarms(served.settings)
-    opened = alarms.read(feature_view_version=view, only_open=True).select("kind", "subject", "level")
+    now = served.clock() + SKEW
+    opened = alarms.read(feature_view_version=view, as_of=now, only_open=True).select("kind", "subject", "level")
     yield _gauge("alarm_open", "Open alarms.", dict.fromkeys(opened.iter_rows(), 1.0), "kind", "subject", "level")
-    checks = alarms.read_checks(feature_view_version=view).filter(pl.col("subject") == OVERALL)
+    checks = alarms.read_checks(feature_view_version=view, as_of=now).filter(pl.col("subject") == OVERALL)
     newest = checks.group_by("kind", maintain_order=True).last().drop_nulls("value")
     for name in ("value", "threshold"):
         of_kind: Values = {(kind,): value for kind, value in newest.select("kind", name).iter_rows()}

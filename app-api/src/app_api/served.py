@@ -13,6 +13,8 @@ from importlib.metadata import version
 from threading import Lock
 from typing import Any, Final, TypeVar
 
+import polars as pl
+
 from app_api.current import Current, Reader
 from app_api.faults import FaultLog, in_one_line, is_survivable
 from app_api.problems import RETRY_SECONDS, Refused
@@ -21,6 +23,7 @@ from forecast_core import stores
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
 from forecast_core.feature_store import FeatureStore, FeatureView
+from forecast_core.provenance import find
 
 STALE_LOOKS: Final = 30
 """The data are stale if no look has been complete for this many intervals, a minute by default.
@@ -95,8 +98,10 @@ class Served:
             self._looks += 1
             versions = stores.versions(self.settings)
             before = self.current
-            if versions != before.versions or (before.faults and self._looks % RETRY_LOOKS == 0):
-                self.current = self._reader.following(before, versions)
+            now = self.clock()
+            reached = before.next_change is not None and before.next_change <= now
+            if versions != before.versions or reached or (before.faults and self._looks % RETRY_LOOKS == 0):
+                self.current = self._reader.following(before, versions, now)
             self.failure = None
             if self.current.fault is None:
                 self._completed = self.clock()
@@ -115,10 +120,29 @@ class Served:
             raise _unreadable("the forecasts" if number is None else f"feature view {number}")
         if not current.views:
             raise Refused(404, _NOTHING_YET, allowed=[])
+        if number is None:
+            raise _all_ahead(current.runs, "")
         there = [str(each) for each in sorted(current.views)]
         raise Refused(
             404, f"feature view {chosen} has no forecasts; those that have: {', '.join(there)}", allowed=there
         )
+
+    def view_at(self, number: int | None, reference: datetime) -> int:
+        """Return the feature view of the run of a reference time: the given one, the default, or the only one.
+
+        Raises:
+            Refused: 404 if there is no such view, 503 if it cannot be read now.
+            NotFoundError: If it has no run of that time; the message names the view that has one.
+            InvalidArgument: If no view is given, the default has no run of that time, and several others have.
+        """
+        current = self.current
+        views = current.runs.filter(pl.col("reference_datetime") == reference)["feature_view_version"].to_list()
+        if number is not None or not views:
+            wanted: int | None = self.view(number).version
+        else:
+            wanted = current.newest if current.newest in views else None
+        found = find.run_at(current.runs, reference_datetime=reference, feature_view_version=wanted)
+        return self.view(found["feature_view_version"]).version
 
     def held(self, view: int | None) -> RunIndex | None:
         """Return the newest run of a view, by default of the default view, if it is in memory."""
@@ -126,10 +150,10 @@ class Served:
         return current.run(current.newest if view is None else view)
 
     def latest(self, view: int | None) -> RunIndex:
-        """Return the newest run of a view, by default of the default view.
+        """Return the newest run of a view that is not in the future, by default of the default view.
 
         Raises:
-            Refused: 404 if there is no such view, 503 if it cannot be read now.
+            Refused: 404 if there is no such view, or all its runs are in the future; 503 if it cannot be read now.
         """
         number = self.view(view).version
         return self.current.run(number) or self._loaded(number)
@@ -159,9 +183,22 @@ class Served:
         with self._lock:
             current = self.current
             data = current.views[view]
-            run = self._reader.newest_run(current.runs, view, held=data.run)
+            if current.due.filter(pl.col("feature_view_version") == view).is_empty():
+                raise _all_ahead(
+                    current.runs.filter(pl.col("feature_view_version") == view), f" of feature view {view}"
+                )
+            run = self._reader.newest_run(current.due, view, held=data.run)
             self.current = replace(current, views={**current.views, view: replace(data, run=run)})
             return run
+
+
+def _all_ahead(runs: pl.DataFrame, of_view: str) -> Refused:
+    times = [f"{each:%Y-%m-%dT%H:%M}Z" for each in runs["reference_datetime"].unique().sort()]
+    detail = (
+        f"all {len(times)} runs{of_view} have reference times in the future, from {times[0]} on: ask for one by "
+        "reference_datetime"
+    )
+    return Refused(404, detail, allowed=times[:10])
 
 
 def _unreadable(what: str) -> Refused:

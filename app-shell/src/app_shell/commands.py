@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from app_shell.ml_pipeline_steps import VARIABLES
-from app_shell.program import WRONG, AsJson, Commands, from_environment, log_to_stderr, read_settings, shell_of
+from app_shell.program import (
+    WRONG,
+    AsJson,
+    Commands,
+    Yes,
+    confirm,
+    from_environment,
+    log_to_stderr,
+    read_settings,
+    shell_of,
+)
 
 app = typer.Typer(
     cls=Commands,
@@ -47,6 +57,9 @@ def run(
         typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
     ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search for a better configuration before training.")] = False,
+    allow_future: Annotated[
+        bool, typer.Option("--allow-future", help="Take a reference time that is still to come.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
     _json: AsJson = False,
 ) -> None:
@@ -57,7 +70,9 @@ def run(
 
     log_to_stderr(verbose=verbose)
     shell, settings = shell_of(context), read_settings()
-    at = floor_hour(shell.now) if reference is None else moment("reference", reference)
+    at = floor_hour(shell.now if reference is None else moment("reference", reference))
+    if not allow_future:
+        running.check_time(at, now=shell.now)
     request = running.Request(
         reference_datetime=at,
         # A time that is given is a past one, as in a backfill.
@@ -137,6 +152,7 @@ def lineage(
         settings,
         reference_datetime=None if reference is None else moment("reference", reference),
         feature_view_version=feature_view_version,
+        now=shell.now,
     )
     found = way_back.of_forecast(
         area,
@@ -168,8 +184,9 @@ def doctor(context: typer.Context, _json: AsJson = False) -> None:
     from app_shell import doctor as checks
     from app_shell.stack import Ports
 
-    found = checks.examine(read_settings(), from_environment(Ports))
-    shell_of(context).show(found, checks.drawn)
+    shell = shell_of(context)
+    found = checks.examine(read_settings(), from_environment(Ports), shell.now)
+    shell.show(found, checks.drawn)
     if not checks.is_sound(found):
         raise typer.Exit(WRONG)
 
@@ -183,7 +200,8 @@ def models(
     """Show the model versions with their skill, the champion, and the decisions about it."""
     from app_shell import models as registry
 
-    shell_of(context).show(registry.overview(read_settings(), last=last), registry.drawn)
+    shell = shell_of(context)
+    shell.show(registry.overview(read_settings(), last=last, now=shell.now), registry.drawn)
 
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
@@ -194,14 +212,17 @@ def promote(
     context: typer.Context,
     model_version: Annotated[int, typer.Argument(metavar="VERSION", help="As `energy models` lists it.")],
     reason: Reason = "by hand",
+    yes: Yes = False,
     _json: AsJson = False,
 ) -> None:
-    """Make the configuration of a model version the champion from now on, without a test."""
+    """Make the configuration of a model version the champion of its feature view from now on, without a test."""
+    from app_shell import decisions
     from app_shell import models as registry
     from training_pipeline import promotion
 
-    shell = shell_of(context)
-    decision = promotion.promote(model_version, reference_datetime=shell.now, reason=reason, settings=read_settings())
+    shell, settings = shell_of(context), read_settings()
+    confirm(decisions.of_promotion(settings, model_version, now=shell.now), yes=yes)
+    decision = promotion.promote(model_version, reference_datetime=shell.now, reason=reason, settings=settings)
     shell.show(decision, registry.decided)
 
 
@@ -212,14 +233,41 @@ def rollback(
         int | None, typer.Option(metavar="N", help="Whose champion.", show_default="the newest training dataset's")
     ] = None,
     reason: Reason = "by hand",
+    yes: Yes = False,
     _json: AsJson = False,
 ) -> None:
-    """Make the previous champion the champion again, from now on."""
+    """Make the previous champion of a feature view the champion again, from now on."""
+    from app_shell import decisions
     from app_shell import models as registry
     from training_pipeline import promotion
 
-    shell = shell_of(context)
-    decision = promotion.rollback(
-        feature_view_version, reference_datetime=shell.now, reason=reason, settings=read_settings()
-    )
+    shell, settings = shell_of(context), read_settings()
+    history = promotion.promotions(feature_view_version, reference_datetime=shell.now, settings=settings)
+    view = history["feature_view_version"]
+    if history["champion"] is not None:
+        confirm(decisions.of_rollback(settings, view, now=shell.now), yes=yes)
+    decision = promotion.rollback(view, reference_datetime=shell.now, reason=reason, settings=settings)
     shell.show(decision, registry.decided)
+
+
+@app.command("remove-run")
+def remove_run(
+    context: typer.Context,
+    reference: Annotated[str, typer.Option(metavar="TIME", help="Reference time of the run, in UTC.")],
+    feature_view_version: Annotated[
+        int | None, typer.Option(metavar="N", help="Where several views have a run of that time.")
+    ] = None,
+    yes: Yes = False,
+    _json: AsJson = False,
+) -> None:
+    """Remove the record of a run: its ingest, forecasts, explanations, metrics and alarms; decisions stay."""
+    from app_shell import removal as words
+    from forecast_core import run_removal as removal
+
+    shell, settings = shell_of(context), read_settings()
+    record = removal.record_of_run(settings, reference_datetime=reference, feature_view_version=feature_view_version)
+    confirm(words.question(record), yes=yes)
+    done = removal.remove_run(
+        settings, reference_datetime=reference, feature_view_version=record["feature_view_version"]
+    )
+    shell.show(done, words.removed)

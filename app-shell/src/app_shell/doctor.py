@@ -6,10 +6,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
+import polars as pl
 from rich.table import Table
 from rich.text import Text
 
@@ -41,7 +43,7 @@ class Check:
     advice: str = ""
 
 
-def examine(settings: Settings, ports: stack.Ports) -> list[Check]:
+def examine(settings: Settings, ports: stack.Ports, now: datetime) -> list[Check]:
     """Return every check; a check that cannot be made has failed, and says why."""
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("Python", _python),
@@ -52,7 +54,7 @@ def examine(settings: Settings, ports: stack.Ports) -> list[Check]:
         ("memory", lambda: _enough("memory", _free_memory(), _MEMORY, _MORE_MEMORY)),
         ("store", lambda: _store(settings)),
         ("tracking database", lambda: _tracking(settings)),
-        ("forecasts", lambda: _forecasts(settings)),
+        ("forecasts", lambda: _forecasts(settings, now)),
     )
     found = [_made(name, check) for name, check in checks]
     return [*found, *_of_stack(settings, ports)]
@@ -147,15 +149,28 @@ def _tracking(settings: Settings) -> Check:
     return Check("tracking database", "ok", f"{count} model versions in {shown(settings)}")
 
 
-def _forecasts(settings: Settings) -> Check:
+def _forecasts(settings: Settings, now: datetime) -> Check:
     from forecast_core.archive import ForecastArchive
     from forecast_core.contracts.window import DATETIME_FORMAT
 
     runs = ForecastArchive(settings).read_runs()
     if runs.is_empty():
         return Check("forecasts", "warning", "none yet", "make some by `energy run`, or `make run` for every hour")
-    newest = runs["reference_datetime"][-1]
-    return Check("forecasts", "ok", f"{runs.height:,} runs, the newest at {newest:{DATETIME_FORMAT}} UTC")
+    due = runs.filter(pl.col("reference_datetime") <= now)
+    newest = (
+        f"the newest at {due['reference_datetime'][-1]:{DATETIME_FORMAT}} UTC" if due.height else "none of them due"
+    )
+    found = f"{runs.height:,} runs, {newest}"
+    if due.height == runs.height:
+        return Check("forecasts", "ok", found)
+    ahead = runs.filter(pl.col("reference_datetime") > now).row(0, named=True)
+    at, view = f"{ahead['reference_datetime']:{DATETIME_FORMAT}}", ahead["feature_view_version"]
+    advice = (
+        f"remove it, if its time was typed wrong: energy remove-run --reference '{at}' --feature-view-version {view}"
+    )
+    return Check(
+        "forecasts", "warning", f"{found}; {runs.height - due.height} in the future, the first at {at}", advice
+    )
 
 
 def _of_stack(settings: Settings, ports: stack.Ports) -> Iterator[Check]:

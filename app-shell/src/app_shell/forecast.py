@@ -62,7 +62,7 @@ def of_series(
         settings: Where the archive and the store are.
         area: Price area.
         consumer_type: Consumer type.
-        reference_datetime: When the forecasts were made; None for the newest run.
+        reference_datetime: When the forecasts were made; None for the newest run that is not in the future.
         feature_view_version: The view that they were made with; needed where several have a run of that time.
         days: Days of observations before the first forecast.
         known_at: Observations are as known at this time.
@@ -72,7 +72,9 @@ def of_series(
         NotFoundError: If there is no such run or series; the message says what there is.
         StorageError: If the stores cannot be read now.
     """
-    run = find_run(settings, reference_datetime=reference_datetime, feature_view_version=feature_view_version)
+    run = find_run(
+        settings, reference_datetime=reference_datetime, feature_view_version=feature_view_version, now=known_at
+    )
     forecasts = find_series(forecasts_of(settings, run), area, consumer_type)
     observed = _observed(settings, forecasts, run, days=days, known_at=known_at)
     return {

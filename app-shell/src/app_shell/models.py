@@ -1,6 +1,7 @@
 """Model versions with their backtests, the champion, and the decisions about it."""
 
 import json
+from datetime import datetime
 from typing import TypedDict
 
 from rich import box
@@ -40,17 +41,19 @@ class Overview(TypedDict):
     decisions: list[Decision]
 
 
-def overview(settings: Settings, *, last: int) -> Overview:
+def overview(settings: Settings, *, last: int, now: datetime) -> Overview:
     """Return the ``last`` newest versions, the champion of the newest model's view, and the decisions about it.
+
+    Models and decisions of reference times after ``now`` are not the newest.
 
     Raises:
         TrackingError: If the tracking database cannot be read now.
     """
     versions = tracking.find_model_versions(settings)
     shown = [_version(each) for each in reversed(versions[-last:])]
-    newest = tracking.newest_model(settings)
+    newest = tracking.newest_model(settings, reference_datetime=now)
     view = None if newest is None else newest.tags["feature_view_version"]
-    history = None if view is None else promotion.promotions(view, settings=settings)
+    history = None if view is None else promotion.promotions(view, reference_datetime=now, settings=settings)
     champion, decisions = (None, []) if history is None else (history["champion"], history["decisions"])
     return {"count": len(versions), "versions": shown, "champion": champion, "decisions": decisions}
 
@@ -90,7 +93,11 @@ def drawn(facts: Overview) -> Group:
 
 def decided(decision: Decision) -> Text:
     """Return one decision as a sentence, and what follows from it."""
-    return Text(f"{_decision(decision)}\nchampion: {decision['source']}; the next run trains with this configuration")
+    view = decision["feature_view_version"]
+    return Text(
+        f"{_decision(decision)}\nchampion of feature view {view}: {decision['source']}; its next run trains with this "
+        "configuration"
+    )
 
 
 def _champion(champion: Decision | None) -> str:

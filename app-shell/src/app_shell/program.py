@@ -77,6 +77,26 @@ def shell_of(context: typer.Context) -> Shell:
     return shell
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+"""The option of every command that asks before it changes something."""
+
+
+def confirm(change: str, *, yes: bool) -> None:
+    """Show what will change on stderr and return if the person agrees; ``yes`` has agreed already.
+
+    Raises:
+        InvalidArgument: If nobody can be asked, because the input is no terminal.
+        typer.Exit: If the person does not agree.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidArgument(f"{change}: nobody can be asked, because the input is no terminal; give --yes to do it")
+    if not typer.confirm(f"{change}. Do it?", err=True):
+        sys.stderr.write("nothing was changed\n")
+        raise typer.Exit(WRONG)
+
+
 def _remember_json(context: typer.Context, wanted: bool) -> bool:
     if wanted:
         shell_of(context).as_json = True

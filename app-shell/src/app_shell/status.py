@@ -35,7 +35,10 @@ class Data(TypedDict):
 
 
 class LastRun(TypedDict):
-    """The newest archived run, whether the next is overdue, and how many runs there are."""
+    """The newest archived run that is not in the future, whether the next is overdue, and how many runs there are.
+
+    ``future`` are the reference times of the runs that are to come: a time that was typed wrong.
+    """
 
     reference_datetime: str
     age_hours: float
@@ -46,6 +49,7 @@ class LastRun(TypedDict):
     series: int
     dag_run_id: str | None
     runs: int
+    future: list[str]
 
 
 class Model(TypedDict):
@@ -107,7 +111,7 @@ def state(settings: Settings, now: datetime) -> State:
 def _data(settings: Settings, now: datetime) -> list[Data]:
     store = FeatureStore(settings)
     newest = [
-        store.latest_ingest(dataset=dataset, feature_group_version=version)
+        store.latest_ingest(dataset=dataset, feature_group_version=version, known_until=now)
         for dataset, version in store.feature_group_versions()
     ]
     return [
@@ -130,9 +134,11 @@ def _data(settings: Settings, now: datetime) -> list[Data]:
 
 def _last_run(settings: Settings, now: datetime) -> LastRun | None:
     runs = ForecastArchive(settings).read_runs()
+    is_due = pl.col("reference_datetime") <= now
+    due, ahead = runs.filter(is_due), runs.filter(~is_due)
     if runs.is_empty():
         return None
-    run = runs.row(-1, named=True)
+    run = (due if due.height else ahead).row(-1 if due.height else 0, named=True)
     return {
         "reference_datetime": run["reference_datetime"].strftime(DATETIME_FORMAT),
         "age_hours": _hours(now - run["reference_datetime"]),
@@ -143,6 +149,7 @@ def _last_run(settings: Settings, now: datetime) -> LastRun | None:
         "series": run["history_series"],
         "dag_run_id": json.loads(run["made_by"])["dag_run_id"],
         "runs": runs.height,
+        "future": [f"{each:{DATETIME_FORMAT}}" for each in ahead["reference_datetime"].unique().sort()],
     }
 
 

@@ -44,7 +44,11 @@ def _run_line(run: LastRun) -> Text:
     text = Text(f"{run['reference_datetime']} UTC, {_age(run['age_hours'])}")
     if run["late"]:
         text.append(" (late: a run is due every hour)", "yellow")
-    return text.append(f"; {run['forecasts']:,} forecasts by {by}; {run['runs']:,} runs kept")
+    text.append(f"; {run['forecasts']:,} forecasts by {by}; {run['runs']:,} runs kept")
+    if run["future"]:
+        one = f"energy remove-run --reference '{run['future'][0]}'"
+        text.append(f"; {len(run['future'])} in the future, not counted as newest (remove: {one})", "yellow")
+    return text
 
 
 def _model_line(model: Model) -> str:
@@ -68,4 +72,6 @@ def _stack_line(processes: list[Process] | None) -> Text:
 
 
 def _age(hours: float) -> str:
+    if hours < 0:
+        return f"in {-hours:,.0f} h" if hours > -72 else f"in {-hours / 24:,.0f} days"
     return f"{hours:,.0f} h ago" if hours < 72 else f"{hours / 24:,.0f} days ago"

@@ -215,6 +215,39 @@ class ForecastArchive:
                 return found.tail(1)
         return pl.DataFrame(schema=RUNS)
 
+    def views_at(self, reference_datetime: datetime) -> list[int]:
+        """Return the feature views that have forecasts of a reference time."""
+        at = as_utc(reference_datetime)
+        conditions = _run_range(None, at, at + timedelta(microseconds=1))
+        found = self._forecasts.collect(lambda rows: rows.filter(*conditions).select("feature_view_version").unique())
+        return sorted(found["feature_view_version"].to_list())
+
+    def count_forecasts(self, *, feature_view_version: int, reference_datetime: datetime) -> int:
+        """Return the number of forecasts of one run."""
+        at = as_utc(reference_datetime)
+        conditions = _run_range(feature_view_version, at, at + timedelta(microseconds=1))
+        return int(self._forecasts.collect(lambda rows: rows.filter(*conditions).select(pl.len())).item())
+
+    def remove_run(self, *, feature_view_version: int, reference_datetime: datetime) -> dict[str, int]:
+        """Remove all rows of one run; the forecasts last, so that a removal that was killed can be repeated.
+
+        Returns:
+            The number of rows that were removed, by table.
+        """
+        reference = as_utc(reference_datetime)
+        key: dict[str, keyed.Value] = {
+            _DATE: reference.date(),
+            "feature_view_version": feature_view_version,
+            "reference_datetime": reference,
+        }
+        tables = {
+            "forecast_explanations": self._explanations,
+            "monitoring": self._metrics,
+            "forecast_runs": self._runs,
+            "forecasts": self._forecasts,
+        }
+        return {name: keyed.remove(table, key=key) for name, table in tables.items()}
+
     def _archived(self, runs: pl.DataFrame) -> pl.DataFrame:
         """Return ``_IN_FORECASTS`` of the forecasts that are archived for the reference times of some RUNS."""
         times = runs["reference_datetime"].unique()

@@ -154,6 +154,12 @@ class Quarantine:
         rows = marked.filter(~pl.col("accepted")) if pending else marked
         return rows.sort("known_at", "window_start", *GROUP, *reversed(SUBJECT))
 
+    def remove(self, *, dataset: str, feature_group_version: int, reference_datetime: datetime) -> int:
+        """Remove the findings of the runs at a reference time; return how many there were. What was accepted stays."""
+        moment = as_utc(reference_datetime)
+        group = _group(dataset, feature_group_version)
+        return keyed.remove(self._findings, key={_DATE: moment.date(), **group, "known_at": moment})
+
     def accept(self, rows: pl.DataFrame, *, note: str, accepted_at: datetime) -> int:
         """Record that a person accepts rows of the quarantine; earlier acceptances stay as they were.
 

@@ -140,6 +140,17 @@ class Validations:
         newest = found.sort("reference_datetime", "name", "dataset", descending=True)
         return [_run(row) for row in newest.iter_rows(named=True)]
 
+    def remove(self, *, dataset: str, feature_group_version: int, reference_datetime: datetime) -> int:
+        """Remove the runs of a feature group at a reference time; return how many there were. Their files stay."""
+        reference = as_utc(reference_datetime)
+        key: dict[str, keyed.Value] = {
+            _DATE: reference.date(),
+            "dataset": checks.dataset_name(dataset),
+            "feature_group_version": feature_group_version,
+            "reference_datetime": reference,
+        }
+        return keyed.remove(self._runs, key=key)
+
     def write_file(self, dataset: str, file: str, content: bytes) -> str:
         """Write a file of the dataset's runs (``NAME.json``, ``NAME.html``); return its path or URI."""
         return blobs.write(self._settings, FOLDER, checks.dataset_name(dataset), file, content=content)

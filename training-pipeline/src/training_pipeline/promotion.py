@@ -74,17 +74,27 @@ def rollback(
         TrackingError: If the tracking database cannot be used now.
     """
     settings = settings or Settings()
-    view, hours = _scope(settings, feature_view_version, fh)
     reference = moment("reference_datetime", reference_datetime)
+    view, hours = _scope(settings, feature_view_version, fh, reference)
     return as_json(
         tracking.rollback(settings, feature_view_version=view, fh=hours, reference_datetime=reference, reason=reason)
     )
 
 
 def promotions(
-    feature_view_version: int | str | None = None, fh: int | str = 24, *, settings: Settings | None = None
+    feature_view_version: int | str | None = None,
+    fh: int | str = 24,
+    *,
+    reference_datetime: datetime | str | None = None,
+    settings: Settings | None = None,
 ) -> History:
     """Return the champion (None: the shipped default) and every decision that led to it, oldest first, as plain JSON.
+
+    Args:
+        feature_view_version: Default: that of the newest training dataset.
+        fh: Hours that the models forecast.
+        reference_datetime: Decisions of later reference times do not count; None: all count.
+        settings: Where things are; default from the environment.
 
     Raises:
         InvalidArgument: If an argument cannot be read.
@@ -92,8 +102,9 @@ def promotions(
         StorageError: If the store cannot be read now.
     """
     settings = settings or Settings()
-    view, hours = _scope(settings, feature_view_version, fh)
-    found = tracking.reign_at(settings, feature_view_version=view, fh=hours)
+    until = None if reference_datetime is None else moment("reference_datetime", reference_datetime)
+    view, hours = _scope(settings, feature_view_version, fh, until)
+    found = tracking.reign_at(settings, feature_view_version=view, fh=hours, reference_datetime=until)
     return History(
         feature_view_version=view,
         fh=hours,
@@ -121,7 +132,10 @@ def as_json(decision: Promotion) -> Decision:
     )
 
 
-def _scope(settings: Settings, feature_view_version: int | str | None, fh: int | str) -> tuple[int, int]:
+def _scope(
+    settings: Settings, feature_view_version: int | str | None, fh: int | str, until: datetime | None
+) -> tuple[int, int]:
     if feature_view_version is None:
-        feature_view_version = FeatureStore(settings).newest_training_dataset().feature_view_version
+        newest = FeatureStore(settings).newest_training_dataset(known_until=until)
+        feature_view_version = newest.feature_view_version
     return whole_number("feature_view_version", feature_view_version, least=1), whole_number("fh", fh, least=1)

@@ -48,7 +48,9 @@ def feature_views(request: Request, query: Annotated[PageQuery, Query()]) -> Res
     """Each feature view with the span of its runs; every other route takes its version."""
     current = served_by(request).current
     spans = current.runs.group_by("feature_view_version").agg(
-        first=pl.col("reference_datetime").min(), last=pl.col("reference_datetime").max(), runs=pl.len()
+        first=pl.col("reference_datetime").min(),
+        last=pl.col("reference_datetime").filter(pl.col("reference_datetime") <= current.now).max(),
+        runs=pl.len(),
     )
     items = [
         {

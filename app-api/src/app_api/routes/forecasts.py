@@ -160,12 +160,14 @@ def run_of(served: Served, view: int | None, reference: datetime | None, series:
 
     Raises:
         NotFoundError: If there is no such run or series; it names those that there are.
+        InvalidArgument: If no view is given and several other than the default have a run of that time.
     """
-    number = served.view(view).version
-    latest = served.latest(number)
-    if reference is None or reference == latest.reference:
-        return latest
-    find.run_at(served.current.runs, reference_datetime=reference, feature_view_version=number)
+    if reference is None:
+        return served.latest(view)
+    number = served.view_at(view, reference)
+    held = served.current.run(number)
+    if held is not None and held.reference == reference:
+        return held
     rows = partial(
         served.archive.read,
         feature_view_version=number,

@@ -15,10 +15,14 @@ from app_api.parameters import Name, PageQuery, SeriesQuery, Time, ViewQuery
 from app_api.problems import described
 from app_api.served import Served
 from forecast_core.alarms import Alarms
+from forecast_core.contracts.schema import METRICS
+from forecast_core.provenance.find import INSTANT
 
 router = APIRouter(tags=["monitoring"])
 TABLES = ("monitoring", "forecast_runs")
 LOOK_BACK = timedelta(days=7)
+SKEW = timedelta(minutes=5)
+"""A check may be of this much after the server's time: the watch may run on another machine, whose clock is ahead."""
 
 
 class AlarmsQuery(ViewQuery, PageQuery):
@@ -65,7 +69,8 @@ def alarms(request: Request, query: Annotated[AlarmsQuery, Query()]) -> Response
     view = None if given is None else served.view(given).version
 
     def make() -> bytes:
-        found = Alarms(served.settings).read(feature_view_version=view, as_of=query.as_of, only_open=query.open)
+        as_of = query.as_of or served.clock() + SKEW
+        found = Alarms(served.settings).read(feature_view_version=view, as_of=as_of, only_open=query.open)
         return paged(request, query, range(found.height), lambda page: found[list(page)].to_dicts())
 
     return json_answer(request, ("alarms", "alarm_notices", "forecast_runs"), make)
@@ -85,10 +90,13 @@ def _rows(served: Served, view: int, query: MetricsQuery) -> pl.DataFrame:
 
 def newest_metrics(served: Served, view: int) -> pl.DataFrame:
     """Return the newest metrics of a view: those of its newest run or of the last run before it that has some."""
-    runs = served.current.runs.filter(pl.col("feature_view_version") == view)
+    runs = served.current.due.filter(pl.col("feature_view_version") == view)
+    if runs.is_empty():
+        return pl.DataFrame(schema=METRICS)
     newest: datetime = runs["reference_datetime"][-1]
     for back in (timedelta(0), LOOK_BACK):
-        found = served.archive.read_metrics(feature_view_version=view, reference_from=newest - back)
+        span = {"reference_from": newest - back, "reference_until": newest + INSTANT}
+        found = served.archive.read_metrics(feature_view_version=view, **span)
         if not found.is_empty():
             break
     return found.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())

@@ -84,8 +84,12 @@ def trace(
 ) -> Response:
     """From one forecast back to run, model, configuration, training dataset, observations, ingests, source and code."""
     served = served_by(request)
-    view = served.view(query.feature_view_version).version
-    reference = query.reference_datetime or served.latest(view).reference
+    reference, view = query.reference_datetime, query.feature_view_version
+    if reference is None:
+        reference = served.latest(view).reference
+        view = served.view(view).version
+    else:
+        view = served.view_at(view, reference)
 
     def make() -> Provenance:
         found = trace_forecast(
@@ -108,6 +112,7 @@ def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
     view = served.current.views.get(facts["feature_view_version"])
     return {
         **{name: value for name, value in facts.items() if name != "made_by"},
+        "in_future": facts["reference_datetime"] > served.current.now,
         "dataset": None if view is None else view.view.dataset,
         "dag_run_id": dag_run,
         "airflow_url": page_of(served.settings, dag_run),

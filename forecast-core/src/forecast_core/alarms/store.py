@@ -67,6 +67,20 @@ class Alarms:
         keyed.replace(self._checks, dated, key={**key, "source": source})
         return frame.height
 
+    def remove_checks(self, *, feature_view_version: int, reference_datetime: datetime) -> int:
+        """Remove what monitoring found at a reference time; return how many checks there were.
+
+        What people were told stays. An alarm of which they were told, and which is gone now, is told as cleared.
+        """
+        reference = as_utc(reference_datetime)
+        key: dict[str, keyed.Value] = {
+            DATE: reference.date(),
+            "feature_view_version": feature_view_version,
+            "reference_datetime": reference,
+            "source": "monitoring",
+        }
+        return keyed.remove(self._checks, key=key)
+
     def read_checks(
         self,
         *,

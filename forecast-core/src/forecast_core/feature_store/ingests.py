@@ -111,6 +111,16 @@ def write(table: Table, ingest: Ingest) -> None:
     keyed.replace(table, pl.DataFrame([row], schema=INGESTS), key=key, ordinal="written", makers=_AT_FIRST)
 
 
+def remove(table: Table, *, dataset: str, feature_group_version: int, known_at: datetime) -> int:
+    """Remove the facts of the ingests into a feature group at a time; return how many there were."""
+    key: dict[str, keyed.Value] = {
+        "dataset": dataset,
+        "feature_group_version": feature_group_version,
+        "known_at": known_at,
+    }
+    return keyed.remove(table, key=key)
+
+
 def record_text(record: Mapping[str, Any]) -> str:
     """Return ``record`` as JSON.
 

@@ -65,7 +65,7 @@ def plan(
     states = (
         given.rename({"energy_consumption": "given"})
         .join(_states_before(stored, known_at), on=KEY, how="full", coalesce=True)
-        .join(_hours(window, known_at, coverage), on="datetime_utc", how="left")
+        .join(hours_covered(window, known_at, coverage), on="datetime_utc", how="left")
         # A second ingest at the same time adds what the first did not have, and changes nothing else.
         .with_columns(state=pl.when("covered").then(pl.coalesce("implicit", "given")).otherwise("given"))
     )
@@ -147,7 +147,7 @@ def covers(coverage: pl.DataFrame, window: Window) -> bool:
     return reached >= window.end
 
 
-def _hours(window: Window, known_at: datetime, coverage: pl.DataFrame) -> pl.DataFrame:
+def hours_covered(window: Window, known_at: datetime, coverage: pl.DataFrame) -> pl.DataFrame:
     """Per hour of the window: whether an ingest at ``known_at`` covered it, and the next ingest that did."""
     hours = pl.datetime_range(window.start, window.end, "1h", closed="left", time_unit="us", eager=True)
     ends = coverage.with_columns(end=pl.col("datetime_utc") + pl.col("hours") * HOUR)

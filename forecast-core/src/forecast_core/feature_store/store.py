@@ -15,11 +15,13 @@ from forecast_core.feature_store import (
     compaction,
     ingests,
     observations,
+    removal,
     revisions,
     training_datasets,
     views,
 )
 from forecast_core.feature_store.ingests import Ingest
+from forecast_core.feature_store.removal import RemovedValues
 from forecast_core.feature_store.revisions import IngestCounts, between, changes_of_state
 from forecast_core.feature_store.series import named
 from forecast_core.feature_store.training_datasets import TrainingDataset
@@ -99,6 +101,22 @@ class FeatureStore:
         facts = Ingest(dataset, feature_group_version, moment, window, url, counts, record, made_by or {})
         ingests.write(self._ingests, facts)
         return counts
+
+    def remove_ingests(
+        self, *, dataset: str, feature_group_version: int, reference_datetime: datetime
+    ) -> tuple[int, RemovedValues]:
+        """Remove the ingests of a reference time, so that every later read is as if they had not been made.
+
+        A value that a later ingest gave again is from then on known since that later ingest. Training datasets stay:
+        they are files of their own. Killed and called again, it ends in the same state.
+
+        Returns:
+            How many ingests there were, and what became of their values.
+        """
+        group, moment = self._group(dataset, feature_group_version), as_utc(reference_datetime)
+        values = removal.remove(group, known_at=moment)
+        facts = {"dataset": dataset, "feature_group_version": feature_group_version}
+        return ingests.remove(self._ingests, **facts, known_at=moment), values  # type: ignore[arg-type]
 
     def read(
         self,
@@ -329,13 +347,22 @@ class FeatureStore:
         """
         return training_datasets.get(self._training_datasets, version)
 
-    def newest_training_dataset(self, *, feature_view_version: int | None = None) -> TrainingDataset:
-        """Return the facts of the newest training dataset, of one feature view if it is given.
+    def newest_training_dataset(
+        self, *, feature_view_version: int | None = None, known_until: datetime | None = None
+    ) -> TrainingDataset:
+        """Return the facts of the training dataset of the latest reference time.
+
+        Args:
+            feature_view_version: Only datasets of this feature view.
+            known_until: Only datasets of this reference time or an earlier one.
 
         Raises:
             NotFoundError: If there is none.
         """
-        return training_datasets.newest(self._training_datasets, feature_view_version=feature_view_version)
+        until = None if known_until is None else as_utc(known_until)
+        return training_datasets.newest(
+            self._training_datasets, feature_view_version=feature_view_version, known_until=until
+        )
 
     def read_training_dataset(self, version: int) -> pl.DataFrame:
         """Return OBSERVATIONS of a training dataset, sorted by key, checked against its hash.

@@ -127,7 +127,9 @@ def get(table: Table, version: int) -> TrainingDataset:
     return _from_row(found)
 
 
-def newest(table: Table, *, feature_view_version: int | None = None) -> TrainingDataset:
+def newest(
+    table: Table, *, feature_view_version: int | None = None, known_until: datetime | None = None
+) -> TrainingDataset:
     """Return the facts of the dataset of the latest reference time, the highest version among several.
 
     The highest version of all may be that of a past hour, created by a backfill.
@@ -136,6 +138,8 @@ def newest(table: Table, *, feature_view_version: int | None = None) -> Training
         NotFoundError: If there is none.
     """
     wanted = [] if feature_view_version is None else [pl.col("feature_view_version") == feature_view_version]
+    if known_until is not None:
+        wanted.append(pl.col("known_at") <= known_until)
     found = table.collect(lambda rows: rows.filter(*wanted).sort("known_at", "version").tail(1))
     if found.is_empty():
         of_view = "" if feature_view_version is None else f" of feature view {feature_view_version}"

@@ -11,7 +11,7 @@ from forecast_core.contracts.arguments import moment, whole_number
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
 from forecast_core.contracts.schema import SERIES, ForecastRow, RunRow
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 
 INSTANT: Final = timedelta(microseconds=1)
 """The resolution of stored times: [t, t + INSTANT) is the time t alone."""
@@ -21,7 +21,11 @@ NAMED: Final = 10
 
 
 def find_run(
-    settings: Settings, *, reference_datetime: datetime | str | None, feature_view_version: int | str | None = None
+    settings: Settings,
+    *,
+    reference_datetime: datetime | str | None,
+    feature_view_version: int | str | None = None,
+    now: datetime | None = None,
 ) -> RunRow:
     """Return the row of ``schema.RUNS`` of the run that was made at a reference time.
 
@@ -29,6 +33,7 @@ def find_run(
         settings: Where the archive is.
         reference_datetime: Naive is UTC, text is ISO; None stands for the newest run.
         feature_view_version: Needed only where more than one view has a run of that time.
+        now: Runs of later reference times are not the newest; they are found by their own. None: every run counts.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or more than one view has a run of that time and none is given.
@@ -44,17 +49,25 @@ def find_run(
         runs = archive.read_runs(feature_view_version=view, reference_from=wanted, reference_until=until)
         if not runs.is_empty():
             return run_at(runs, reference_datetime=wanted, feature_view_version=view)
-    runs = archive.read_runs(feature_view_version=view)
-    return run_at(runs, reference_datetime=wanted, feature_view_version=view)
+    # Of all views: a message names the view that has a run of that time.
+    runs = archive.read_runs()
+    return run_at(runs, reference_datetime=wanted, feature_view_version=view, now=now)
 
 
-def run_at(runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_view_version: int | None) -> RunRow:
+def run_at(
+    runs: pl.DataFrame,
+    *,
+    reference_datetime: datetime | None,
+    feature_view_version: int | None,
+    now: datetime | None = None,
+) -> RunRow:
     """Return the row of one run among ``schema.RUNS``, as ``find_run`` does.
 
     Args:
         runs: RUNS that hold all runs of the feature view, or of all views if none is given.
         reference_datetime: Reference time of the run, in UTC; None stands for the newest run.
         feature_view_version: The feature view of the run; None for any.
+        now: Runs of later reference times are not the newest; None: every run counts.
 
     Raises:
         InvalidArgument: If more than one view has a run of that time and none is given.
@@ -62,10 +75,13 @@ def run_at(runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_v
     """
     view = feature_view_version
     known = runs if view is None else runs.filter(pl.col("feature_view_version") == view)
-    time = pl.col("reference_datetime").max() if reference_datetime is None else reference_datetime
-    found = known.filter(pl.col("reference_datetime") == time)
+    if reference_datetime is None:
+        due = known if now is None else known.filter(pl.col("reference_datetime") <= as_utc(now))
+        found = due.filter(pl.col("reference_datetime") == pl.col("reference_datetime").max())
+    else:
+        found = known.filter(pl.col("reference_datetime") == reference_datetime)
     if found.is_empty():
-        raise _no_run(known, reference_datetime, view)
+        raise _no_run(runs, reference_datetime, view)
     if found.height > 1:
         views = found["feature_view_version"].sort().to_list()
         made_at = found["reference_datetime"][0]
@@ -78,11 +94,22 @@ def run_at(runs: pl.DataFrame, *, reference_datetime: datetime | None, feature_v
 
 def _no_run(runs: pl.DataFrame, wanted: datetime | None, view: int | None) -> NotFoundError:
     of_view = "" if view is None else f" of feature view {view}"
-    times = runs["reference_datetime"].unique().sort()
+    same_time = runs.clear() if wanted is None else runs.filter(pl.col("reference_datetime") == wanted)
+    others = same_time["feature_view_version"].sort().to_list()
+    times = runs.filter(True if view is None else pl.col("feature_view_version") == view)["reference_datetime"]
+    times = times.unique().sort()
     existing = [as_text(each) for each in (times.min(), times.max()) if each is not None]
-    if not existing:
+    if others:
+        named = ", ".join(map(str, others))
+        text = f"no forecasts{of_view} were made at {as_text(wanted)}; feature view {named} has some of that time"
+    elif not existing:
         what = "yet" if wanted is None else f"at {as_text(wanted)}; there are none yet"
         text = f"no forecasts{of_view} were made {what}: run batch.predict (or `energy run`) first"
+    elif wanted is None:
+        text = (
+            f"all {times.len()} runs{of_view} have reference times in the future, from {existing[0]} on: give the time "
+            "of one of them, or remove them by `energy remove-run`"
+        )
     else:
         text = (
             f"no forecasts{of_view} were made at {as_text(wanted)}; runs were made from {existing[0]} to "

@@ -41,6 +41,18 @@ def replace(
     return table.commit(plan)
 
 
+def remove(table: Table, *, key: Mapping[str, Value]) -> int:
+    """Remove all rows of ``key`` in one commit; return how many there were. Their files stay until a vacuum."""
+    if table.snapshot() is None:
+        return 0
+
+    def plan(snapshot: Snapshot) -> tuple[int, Change | None]:
+        stored = snapshot.rows.filter(*(pl.col(name) == value for name, value in key.items())).collect()
+        return stored.height, None if stored.is_empty() else Change(stored.clear(), replacing=sql(key))
+
+    return table.commit(plan)
+
+
 def same_rows(left: pl.DataFrame, right: pl.DataFrame) -> bool:
     """Whether two frames have the same rows, in any order, floating-point numbers compared bit by bit."""
     return left.height == right.height and _canonical(left).equals(_canonical(right), null_equal=True)
