@@ -43,7 +43,8 @@ def test_plot_and_table_fit_the_terminal(energy: Any, width: int) -> None:
 
 def test_what_came_since_stands_beside_the_forecast(energy_copy: Any, source: str) -> None:
     later = REFERENCE + timedelta(hours=3)
-    energy_copy("run", "--url", source, "--delay", "0", "--export", "16", "--reference", f"{later:%Y-%m-%dT%H:%M}")
+    options = ["--url", source, "--delay", "0", "--export", "16", "--reference", f"{later:%Y-%m-%dT%H:%M}"]
+    energy_copy("run", *options, now=later)
     old = energy_copy("forecast", "DK1", "121", "--reference", "2024-03-31T05:00", now=later)
     assert "what came" in old.stdout
     assert max(map(len, old.stdout.splitlines())) <= 80
