@@ -1,6 +1,8 @@
 """Delta tables with optimistic concurrency: plan on version n, commit n + 1, plan again on conflict.
 
 A plan may rely on everything that it read: it is committed as the very next version, or not at all.
+
+Long, because opening, committing, migrating and compacting share one loop of attempts; apart, each would have its own.
 """
 
 import logging
