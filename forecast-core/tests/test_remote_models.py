@@ -23,6 +23,8 @@ import sys
 from pathlib import Path
 from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import ModelVersion, download_model
+import mlflow.artifacts
+print("ready", flush=True)
 sys.stdin.readline()
 folder = download_model(Settings(root_dir=Path(sys.argv[1])), ModelVersion(1, "run1", sys.argv[2], {}))
 print(sorted(file.name for file in folder.iterdir()))
@@ -67,7 +69,15 @@ def test_many_processes_fetch_one_model_at_once_and_nothing_is_left_behind(endpo
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ.copy())
         for _ in range(3)
     ]
-    assert [process.communicate("go\n")[0].strip() for process in processes] == [str(sorted(FILES))] * 3
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    # All have imported what they need, so that their fetches overlap.
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate()[0].strip() for process in processes] == [str(sorted(FILES))] * 3
     assert kept(settings) == ["run1-1"]
 
 
