@@ -6,12 +6,14 @@ from datetime import datetime
 from time import perf_counter
 from typing import Final, TypedDict
 
-from feature_pipeline import defects
+from feature_pipeline import clock_shift, defects
+from feature_pipeline.clock import check_clock_changes
 from feature_pipeline.extract import extract
+from feature_pipeline.known import near
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
 from feature_pipeline.validation import validate
 from forecast_core.contracts.arguments import moment, whole_number
-from forecast_core.contracts.schema import SERIES
+from forecast_core.contracts.schema import HOUR, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
 from forecast_core.feature_store import FeatureStore, IngestCounts
@@ -146,6 +148,16 @@ def load(
     )
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
+    clock_notes = check_clock_changes(observations, window, source=url, answer=settings.source_clock)
+    known = near(
+        window,
+        dataset=extraction.dataset.name,
+        feature_group_version=feature_group_version,
+        # An hour earlier: a repeated run would else find its own values, and not warn.
+        known_at=reference_datetime - HOUR,
+        settings=settings,
+    )
+    clock_notes = clock_notes or clock_shift.warn(observations, known, answer=settings.source_clock)
     coverage = check_coverage(
         observations,
         window,
@@ -175,7 +187,7 @@ def load(
         "dataset": extraction.dataset.name,
         "series": observations.select(SERIES).n_unique(),
         "missing_hours": missing_hours(observations, window, extraction.dataset),
-        "warnings": [*extraction.warnings, *coverage, *verdict.warnings],
+        "warnings": [*extraction.warnings, *clock_notes, *coverage, *verdict.warnings],
         "validation_warnings": verdict.counts,
         "quarantined": verdict.quarantined,
         "validation_result": verdict.result,

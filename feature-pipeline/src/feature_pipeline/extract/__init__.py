@@ -1,7 +1,6 @@
 """Extraction of hourly consumption, by the scheme of the source's url."""
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -9,16 +8,12 @@ import polars as pl
 from feature_pipeline.datasets import Dataset
 from feature_pipeline.extract import demo, energi_data_service, file
 from feature_pipeline.extract.raw import Extraction
-from forecast_core.contracts.errors import NotFoundError, SourceError
-from forecast_core.contracts.schema import OBSERVATIONS
+from feature_pipeline.known import near
+from forecast_core.contracts.errors import SourceError
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
-from forecast_core.feature_store import FeatureStore
 
 __all__ = ["Extraction", "dataset", "extract"]
-
-_NEAR: Final = timedelta(days=28)
-"""Known observations of so long before and after the window may decide how a file is to be read."""
 
 
 def extract(
@@ -43,15 +38,13 @@ def extract(
         case "file":
 
             def known(dataset: Dataset) -> pl.DataFrame:
-                try:
-                    return FeatureStore(settings).read(
-                        dataset=dataset.name,
-                        feature_group_version=feature_group_version,
-                        window=Window(window.start - _NEAR, window.end + _NEAR),
-                        reference_datetime=known_at,
-                    )
-                except NotFoundError:
-                    return OBSERVATIONS.to_frame()
+                return near(
+                    window,
+                    dataset=dataset.name,
+                    feature_group_version=feature_group_version,
+                    known_at=known_at,
+                    settings=settings,
+                )
 
             return file.extract(url, window, known=known, settings=settings)
         case _:

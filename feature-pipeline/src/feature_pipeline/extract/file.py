@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 
 from feature_pipeline.datasets import Dataset, in_columns
-from feature_pipeline.extract import decimals, delimited, encoding, numerals
+from feature_pipeline.extract import decimals, delimited, encoding, local_column, numerals
 from feature_pipeline.extract.decimals import Known
 from feature_pipeline.extract.raw import HOUR, ROW, Extraction, Origin, exact_names, placed, with_hours
 from forecast_core.contracts.errors import SourceError
@@ -44,12 +44,15 @@ def extract(url: str, window: Window, *, known: Known, settings: Settings) -> Ex
     frame, unplaced = placed(with_hours(raw, dataset), dataset, origin=origin)
     first, last = frame.select(pl.col(HOUR).min().alias("first"), pl.col(HOUR).max().alias("last")).row(0)
     inside = frame.filter(pl.col(HOUR).is_between(window.start, window.end, closed="left"))
+    clock_notes = local_column.compare(inside, dataset, origin=origin, answer=settings.source_clock)
     energy = raw[dataset.energy]
     notation = numerals.judge(energy) if energy.dtype == pl.String else numerals.POINT
     rows, warnings = decimals.observed(
         inside, dataset, origin=origin, notation=notation, known=known, answer=settings.source_decimal
     )
-    return Extraction(dataset, rows, None if first is None else (first, last), (*notes, *unplaced, *warnings))
+    return Extraction(
+        dataset, rows, None if first is None else (first, last), (*notes, *unplaced, *clock_notes, *warnings)
+    )
 
 
 def dataset(url: str) -> Dataset:

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         description="The mark before decimals in files whose numbers, such as 467.335, may have it before decimals or "
         "between thousands; unset: such a file is refused, unless known values decide.",
     )
+    source_clock: Literal["utc"] | None = Field(
+        None, description="``utc``: do not check whether the source's times are on the Danish clock instead of UTC."
+    )
     tuning_trials: int = Field(
         20, ge=1, description="Most configurations that a search tries, the default one included."
     )
