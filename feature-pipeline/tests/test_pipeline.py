@@ -124,7 +124,7 @@ def test_missing_hours_of_one_series_are_a_warning(rows: pl.DataFrame, archive: 
     assert result["series"] == 75
     assert result["warnings"] == [
         "1 of 76 series have no data: DK1/431",
-        "1 series lack hours that others have: DK2/999 4",
+        "1 series lack hours that others have: DK2/999 4 (first 2023-01-20 12:00)",
     ]
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from time import perf_counter
 from typing import Final, TypedDict
 
+import polars as pl
+
 from feature_pipeline import clock_shift, defects
 from feature_pipeline.clock import check_clock_changes
 from feature_pipeline.extract import extract
@@ -148,16 +150,15 @@ def load(
     )
     begun = _took("extract", begun)
     observations = transform(extraction.frame)
-    clock_notes = check_clock_changes(observations, window, source=url, answer=settings.source_clock)
-    known = near(
+    clock_notes = _clock_notes(
+        observations,
         window,
-        dataset=extraction.dataset.name,
-        feature_group_version=feature_group_version,
-        # An hour earlier: a repeated run would else find its own values, and not warn.
-        known_at=reference_datetime - HOUR,
+        extraction.dataset.name,
+        feature_group_version,
+        reference_datetime,
+        source=url,
         settings=settings,
     )
-    clock_notes = clock_notes or clock_shift.warn(observations, known, answer=settings.source_clock)
     coverage = check_coverage(
         observations,
         window,
@@ -205,6 +206,35 @@ def load(
     )
     _took("load", begun)
     return _told(recorded, counts)
+
+
+def _clock_notes(
+    observations: pl.DataFrame,
+    window: Window,
+    dataset: str,
+    feature_group_version: int,
+    reference_datetime: datetime,
+    *,
+    source: str,
+    settings: Settings,
+) -> list[str]:
+    """Return warnings about times that may be on another clock than UTC.
+
+    Raises:
+        SourceError: If the hours of the clock's change prove that they are.
+    """
+    answer = settings.source_clock
+    known = near(
+        window,
+        dataset=dataset,
+        feature_group_version=feature_group_version,
+        # An hour earlier: a repeated run would else find its own values, and not warn.
+        known_at=reference_datetime - HOUR,
+        settings=settings,
+    )
+    return check_clock_changes(observations, window, source=source, answer=answer) or clock_shift.warn(
+        observations, known, answer=answer
+    )
 
 
 def _told(recorded: Recorded, counts: IngestCounts) -> Loaded:

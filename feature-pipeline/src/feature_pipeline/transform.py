@@ -74,9 +74,20 @@ def _missing_in_series(observations: pl.DataFrame, dataset: Dataset) -> list[str
     absent = ["/".join(series) for series in dataset.series if series not in present]
     covered = hours_covered(observations)
     gaps = counts.filter(pl.col("hours") < covered)
-    short = [f"{area}/{consumer_type} {covered - hours}" for area, consumer_type, hours in gaps.iter_rows()]
+    firsts = _first_missing(observations, gaps)
+    short = [
+        f"{area}/{kind} {covered - hours} (first {_text(firsts[area, kind])})" for area, kind, hours in gaps.iter_rows()
+    ]
     warnings = [f"{len(absent)} of {len(dataset.series)} series have no data: {some(absent)}"] if absent else []
-    return warnings + ([f"{len(short)} series lack hours that others have: {some(short)}"] if short else [])
+    return warnings + ([f"{len(short)} series lack hours that others have: {some(short, 3)}"] if short else [])
+
+
+def _first_missing(observations: pl.DataFrame, series: pl.DataFrame) -> dict[tuple[str, str], datetime]:
+    """Return the first hour that each series (SERIES) lacks and another one has."""
+    hours = observations.select(pl.col("datetime_utc").drop_nulls().dt.truncate("1h").unique())
+    lacking = series.select(SERIES).join(hours, how="cross").join(observations, on=KEY, how="anti")
+    firsts = lacking.group_by(SERIES).agg(pl.col("datetime_utc").min())
+    return {(area, kind): first for area, kind, first in firsts.iter_rows()}
 
 
 def _extent(observations: pl.DataFrame) -> tuple[datetime, datetime]:

@@ -209,12 +209,25 @@ def describe(row: dict[str, object]) -> str:
 
     >>> describe({"area": "DK1", "consumer_type": "111", "datetime_utc": None, "energy_consumption": None})
     'DK1/111'
+
+    Seconds are shown where there are any, because a time may be wrong by them only.
     """
     hour, value = row["datetime_utc"], row["energy_consumption"]
     if hour is None and value is None:
         return f"{row['area']}/{row['consumer_type']}"
-    at = f"{hour:{DATETIME_FORMAT}}" if isinstance(hour, datetime) else "no time"
+    at = _shown(hour) if isinstance(hour, datetime) else "no time"
     return f"{row['area']}/{row['consumer_type']} at {at} = {value}"
+
+
+def _shown(hour: datetime) -> str:
+    """Return an hour in UTC, to the second or less where it is no full minute.
+
+    >>> _shown(datetime(2024, 3, 10, 23, 0)), _shown(datetime(2024, 3, 10, 23, 0, 45))
+    ('2024-03-10 23:00', '2024-03-10 23:00:45')
+    """
+    if hour.second or hour.microsecond:
+        return hour.replace(tzinfo=None).isoformat(" ")
+    return f"{hour:{DATETIME_FORMAT}}"
 
 
 def _group(dataset: str, feature_group_version: int) -> dict[str, keyed.Value]:
