@@ -29,6 +29,11 @@ def text_hours(window: Window = WINDOW) -> pl.DataFrame:
     return pl.DataFrame({"HourUTC": hours.dt.strftime("%Y-%m-%dT%H:%M:%S")})
 
 
+def danish(column: str) -> pl.Expr:
+    """Return the same hours on the Danish clock in winter."""
+    return pl.col(column).str.to_datetime().dt.offset_by("1h").dt.strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def from_api(name: str, rows: pl.DataFrame, settings: Settings, window: Window = WINDOW) -> Extraction:
     with EnergiDataService({name: rows}) as api:
         return extract(api.url(name), window, window.end, settings=settings)
@@ -37,7 +42,7 @@ def from_api(name: str, rows: pl.DataFrame, settings: Settings, window: Window =
 @pytest.fixture
 def groups() -> pl.DataFrame:
     kinds = pl.DataFrame({"DK36Code": ["A", "CA"], "DK36Title": ["Landbrug", "Føde"], "DK19Code": ["A", "C"]})
-    hours = text_hours().rename({"HourUTC": "TimeUTC"}).with_columns(pl.col("TimeUTC").alias("TimeDK"))
+    hours = text_hours().rename({"HourUTC": "TimeUTC"}).with_columns(danish("TimeUTC").alias("TimeDK"))
     return hours.join(kinds, how="cross").with_columns((pl.int_range(pl.len()) + 0.1234).alias("Consumption_MWh"))
 
 
@@ -79,7 +84,7 @@ def municipal() -> pl.DataFrame:
         text_hours()
         .join(numbers, how="cross")
         .join(branches, how="cross")
-        .with_columns(value.alias("ConsumptionkWh"), pl.col("HourUTC").alias("HourDK"))
+        .with_columns(value.alias("ConsumptionkWh"), danish("HourUTC").alias("HourDK"))
     )
 
 
