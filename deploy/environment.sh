@@ -9,8 +9,14 @@ fi
 root="${ML_PIPELINE_ROOT_DIR:-$repository/.energy}"
 [[ "$root" = /* ]] || root="$repository/$root"
 export ML_PIPELINE_ROOT_DIR="$root"
-# The stack talks to itself on loopback; a proxy has nothing to do with that, and must not see its passwords.
-export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"
-export no_proxy="$NO_PROXY"
+# The stack talks to itself on loopback; a proxy has nothing to do with that, and must not see its passwords. Programs read
+# either spelling, so both get the entries of both.
+direct="127.0.0.1,localhost,::1"
+direct_text="${NO_PROXY:-},${no_proxy:-}"
+IFS=, read -r -a direct_entries <<< "${direct_text//[[:space:]]/,}"
+for entry in "${direct_entries[@]}"; do
+  [[ -z "$entry" || ",$direct," == *",$entry,"* ]] || direct+=",$entry"
+done
+export NO_PROXY="$direct" no_proxy="$direct"
 # Compiled Python is generated, too.
 export PYTHONPYCACHEPREFIX="$root/cache/pycache"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -35,6 +36,24 @@ class SetupError(Exception):
     """The stack cannot be set up or started; the text says why and what to do."""
 
 
+LOOPBACK = "127.0.0.1"
+
+
+def reached_at(host: str, port: int) -> str:
+    """Return the address at which this machine reaches a server that listens on ``host``.
+
+    >>> reached_at("::", 8000), reached_at("192.168.1.5", 8000)
+    ('http://[::1]:8000', 'http://192.168.1.5:8000')
+    """
+    # On all addresses: on loopback, too.
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - binds nothing
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _host(name: str) -> str:
+    return (os.environ.get(name) or LOOPBACK).strip().removeprefix("[").removesuffix("]")
+
+
 def _port(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) < 65536:
@@ -55,10 +74,14 @@ class Layout:
     dags: Path
     index_elsewhere: str | None = None
     secrets_elsewhere: Path | None = None
+    api_host: str = LOOPBACK
+    dashboard_host: str = LOOPBACK
 
     @classmethod
     def from_environment(cls) -> "Layout":
         """Read ``ML_PIPELINE_ROOT_DIR``, ``…_DATABASE_URI``, ``…_DAGS_DIR``, and ``…_PORT`` of each server.
+
+        ``ML_PIPELINE_API_HOST`` and ``…_DASHBOARD_HOST`` are the addresses on which these two listen.
 
         Where another host serves the index, as among containers, ``…_INDEX_URL`` is its address and ``…_SECRETS_DIR``
         the folder of its passwords; one machine needs neither.
@@ -78,6 +101,8 @@ class Layout:
             database_uri=os.environ.get("ML_PIPELINE_DATABASE_URI") or None,
             dags=REPOSITORY / (os.environ.get("ML_PIPELINE_DAGS_DIR") or "airflow/dags"),
             index_elsewhere=os.environ.get("ML_PIPELINE_INDEX_URL") or None,
+            api_host=_host("ML_PIPELINE_API_HOST"),
+            dashboard_host=_host("ML_PIPELINE_DASHBOARD_HOST"),
             secrets_elsewhere=Path(folder) if (folder := os.environ.get("ML_PIPELINE_SECRETS_DIR")) else None,
         )
 
@@ -154,12 +179,12 @@ class Layout:
     @property
     def api_url(self) -> str:
         """Address of the API."""
-        return f"http://127.0.0.1:{self.api_port}/api/v1"
+        return f"{reached_at(self.api_host, self.api_port)}/api/v1"
 
     @property
     def dashboard_url(self) -> str:
         """Address of the dashboard."""
-        return f"http://127.0.0.1:{self.dashboard_port}"
+        return reached_at(self.dashboard_host, self.dashboard_port)
 
     def executable(self, environment: str, name: str) -> Path:
         """Return the path of a program in one of the stack's virtual environments; ``deploy`` is the running one."""
@@ -188,8 +213,7 @@ def installer_environment(layout: Layout) -> dict[str, str]:
 def process_environment(layout: Layout) -> dict[str, str]:
     """Return what every process of the stack has in its environment beside the caller's own."""
     inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
-    # The stack talks to itself on loopback; a proxy has nothing to do with that, and must not see its passwords.
-    direct = ",".join(filter(None, ("127.0.0.1,localhost", os.environ.get("NO_PROXY"))))
+    direct = ",".join(_without_proxy(layout))
     return {
         **inherited,
         "NO_PROXY": direct,
@@ -199,8 +223,19 @@ def process_environment(layout: Layout) -> dict[str, str]:
         "ML_PIPELINE_ROOT_DIR": str(layout.root),
         "ML_PIPELINE_AIRFLOW_URL": os.environ.get("ML_PIPELINE_AIRFLOW_URL") or layout.airflow_url,
         "ML_PIPELINE_AIRFLOW_API_URL": os.environ.get("ML_PIPELINE_AIRFLOW_API_URL") or layout.airflow_url,
-        "ML_PIPELINE_API_URL": os.environ.get("ML_PIPELINE_API_URL") or f"http://127.0.0.1:{layout.api_port}",
+        "ML_PIPELINE_API_URL": os.environ.get("ML_PIPELINE_API_URL") or reached_at(layout.api_host, layout.api_port),
     }
+
+
+def _without_proxy(layout: Layout) -> list[str]:
+    """Return the hosts that are reached without a proxy: those of the stack, and the caller's in either spelling.
+
+    The stack talks to itself; a proxy has nothing to do with that, and must not see its passwords.
+    """
+    own = [LOOPBACK, "localhost", "::1", layout.api_host, layout.dashboard_host]
+    callers = [each for name in ("NO_PROXY", "no_proxy") for each in re.split(r"[,\s]+", os.environ.get(name, ""))]
+    # Each once: a stack that is started from within another's environment has them already.
+    return list(dict.fromkeys(filter(None, [*own, *callers])))
 
 
 # Would make every import compile again; would put other indexes beside ours; would name the caller's environment.

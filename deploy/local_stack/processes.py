@@ -1,5 +1,6 @@
 """The stack's processes under supervisord: configuration, start, stop and state."""
 
+import errno
 import json
 import os
 import shlex
@@ -16,7 +17,7 @@ import httpx
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from local_stack import airflow_settings, database, task_environments
-from local_stack.layout import REPOSITORY, Layout, SetupError
+from local_stack.layout import LOOPBACK, REPOSITORY, Layout, SetupError
 
 DATABASE = "postgres"
 INDEX = "index"
@@ -37,7 +38,8 @@ def commands(layout: Layout) -> dict[str, list[str]]:
     index += ["--port", str(layout.index_port), "--passwords", str(layout.secrets / "htpasswd")]
     # Reading needs the password too; a name that we lack is not looked for elsewhere.
     index += ["--authenticate", "update,download,list", "--disable-fallback", "--hash-algo", "sha256"]
-    dashboard = [str(layout.executable(DASHBOARD, "python")), "-m", "app_dashboard"]
+    api = [str(layout.executable("api", "python")), "-m", "app_api", "--host", layout.api_host]
+    dashboard = [str(layout.executable(DASHBOARD, "python")), "-m", "app_dashboard", "--host", layout.dashboard_host]
     return {
         **({} if layout.database_uri else {DATABASE: database.command(layout)}),
         INDEX: [*index, str(layout.packages)],
@@ -45,7 +47,7 @@ def commands(layout: Layout) -> dict[str, list[str]]:
         SCHEDULER: [*airflow, "--after", f"{layout.airflow_url}/api/v2/version", "scheduler", "--skip-serve-logs"],
         "dag-processor": [*airflow, "dag-processor"],
         "triggerer": [*airflow, "triggerer", "--skip-serve-logs"],
-        API: [str(layout.executable("api", "python")), "-m", "app_api", "--port", str(layout.api_port)],
+        API: [*api, "--port", str(layout.api_port)],
         DASHBOARD: [*dashboard, "--port", str(layout.dashboard_port)],
     }
 
@@ -192,24 +194,27 @@ def _stop_side_by_side(layout: Layout, deadline: float) -> None:
 
 
 def check_ports(layout: Layout) -> None:
-    """Raise SetupError if another program listens where this stack is to listen."""
+    """Raise SetupError if another program listens where this stack is to listen, or this machine lacks the address."""
     up = running(layout)
     wanted = (
-        (INDEX, layout.index_port, "INDEX"),
-        (API_SERVER, layout.airflow_port, "AIRFLOW"),
-        (API, layout.api_port, "API"),
-        (DASHBOARD, layout.dashboard_port, "DASHBOARD"),
+        (INDEX, LOOPBACK, layout.index_port, "INDEX"),
+        (API_SERVER, LOOPBACK, layout.airflow_port, "AIRFLOW"),
+        (API, layout.api_host, layout.api_port, "API"),
+        (DASHBOARD, layout.dashboard_host, layout.dashboard_port, "DASHBOARD"),
     )
-    for name, port, setting in wanted:
+    for name, host, port, setting in wanted:
         if name in up:
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
                 hint = f"set ML_PIPELINE_{setting}_PORT to a free one"
                 raise SetupError(f"port {port} of {name} is not free ({error.strerror}): {hint}") from None
+            hint = f"set ML_PIPELINE_{setting}_HOST to one, such as {LOOPBACK}"
+            raise SetupError(f"{host!r} is not an address of this machine ({error.strerror}): {hint}") from None
 
 
 def _rpc(layout: Layout) -> Any:

@@ -189,12 +189,12 @@ def _of_stack(settings: Settings, ports: stack.Ports) -> Iterator[Check]:
     up = {each["name"] for each in processes or []}
     for process, (setting, port) in ports.by_process().items():
         if process in up or not up:
-            yield _port(process, setting, port, is_up=process in up)
+            yield _port(process, setting, port, stack.listens(port, ports.host(process)), is_up=process in up)
     yield _index(settings, ports, is_up=bool(processes))
 
 
-def _port(process: str, setting: str, port: int, *, is_up: bool) -> Check:
-    name, listens = f"port of {process}", stack.listens(port)
+def _port(process: str, setting: str, port: int, listens: bool, *, is_up: bool) -> Check:
+    name = f"port of {process}"
     if listens == is_up:
         return Check(name, "ok", f"{port} {'answers' if is_up else 'is free'}")
     if is_up:

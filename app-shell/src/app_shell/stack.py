@@ -30,6 +30,8 @@ class Ports(BaseSettings):
     airflow_port: int = Field(8080, gt=0, lt=65536)
     api_port: int = Field(8000, gt=0, lt=65536)
     dashboard_port: int = Field(8501, gt=0, lt=65536)
+    api_host: str = "127.0.0.1"
+    dashboard_host: str = "127.0.0.1"
     index_url: str | None = None
 
     def by_process(self) -> dict[str, tuple[str, int]]:
@@ -39,6 +41,11 @@ class Ports(BaseSettings):
             process: (f"ML_PIPELINE_{name.upper()}_PORT", getattr(self, f"{name}_port"))
             for process, name in names.items()
         }
+
+    def host(self, process: str) -> str:
+        """Return the address at which this machine reaches a process; on all addresses means on loopback, too."""
+        host = {"api": self.api_host, "dashboard": self.dashboard_host}.get(process, "127.0.0.1")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - binds nothing
 
     @property
     def index(self) -> str:
@@ -84,11 +91,13 @@ class _Socket(Transport):
         return connection
 
 
-def listens(port: int) -> bool:
-    """Whether anything listens on a loopback port."""
-    with socket.socket() as probe:
-        probe.settimeout(_SECONDS)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether anything listens on a port of an address of this machine."""
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def deployed_version(settings: Settings) -> str | None:

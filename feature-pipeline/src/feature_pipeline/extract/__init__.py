@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
-from feature_pipeline.extract import demo, energi_data_service, file
+from feature_pipeline.extract import demo, file
 from feature_pipeline.extract.raw import Extraction
 from feature_pipeline.known import near
 from forecast_core.contracts.errors import SourceError
@@ -48,6 +48,9 @@ def extract(
 
             return file.extract(url, window, known=known, settings=settings)
         case _:
+            # Its HTTP client takes .2 s to import, which other sources need not.
+            from feature_pipeline.extract import energi_data_service
+
             return energi_data_service.extract(url, window, settings=settings)
 
 
@@ -63,6 +66,8 @@ def dataset(url: str) -> Dataset:
         case "file":
             return file.dataset(url)
         case _:
+            from feature_pipeline.extract import energi_data_service
+
             return energi_data_service.dataset(url)
 
 

@@ -18,6 +18,7 @@ from feature_pipeline.datasets import Dataset, named
 from feature_pipeline.extract import pages
 from feature_pipeline.extract.answers import Answer, RetryableError, ask_once
 from feature_pipeline.extract.pace import Pace
+from feature_pipeline.extract.proxy import proxy_of
 from feature_pipeline.extract.raw import (
     HOUR,
     Extraction,
@@ -136,18 +137,32 @@ def connected(url: str, settings: Settings, patience: Patience) -> Iterator[page
     endpoint, parts = url.rstrip("/"), urlsplit(url)
     pace = Pace.of(settings, host=parts.netloc, dataset=dataset_name(url), sleep=patience.sleep)
     timeout = httpx.Timeout(patience.timeout, connect=min(patience.timeout, 10.0))
-    with httpx.Client(timeout=timeout, headers={"User-Agent": user_agent()}) as client:
+    proxy = proxy_of(url)
+    # Without httpx' own look at the environment: it ends with a ValueError at any proxy variable that it cannot read,
+    # needed or not.
+    with httpx.Client(
+        timeout=timeout,
+        headers={"User-Agent": user_agent()},
+        proxy=proxy.url if proxy else None,
+        trust_env=False,
+        verify=httpx.create_ssl_context(),
+    ) as client:
 
         def once(query: dict[str, str]) -> Answer:
             pace.wait()
-            return ask_once(
-                client,
-                endpoint,
-                query,
-                longest_wait=patience.longest_wait,
-                longest_answer=patience.longest_answer,
-                most_bytes=patience.most_bytes,
-            )
+            try:
+                return ask_once(
+                    client,
+                    endpoint,
+                    query,
+                    longest_wait=patience.longest_wait,
+                    longest_answer=patience.longest_answer,
+                    most_bytes=patience.most_bytes,
+                )
+            except RetryableError as error:
+                if proxy and isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+                    raise RetryableError(f"{error}, through the proxy {proxy.shown} of {proxy.variable}") from error
+                raise
 
         def ask(query: dict[str, str]) -> Answer:
             with pace.turn():
