@@ -82,6 +82,36 @@ def test_data_that_are_later_than_usual_are_an_alarm(system: Any, register: Any)
     assert "48.0 hours later than with the usual delay of 1.0 days" in text
 
 
+@pytest.mark.parametrize("hours", [48, 168, 194, 700])
+def test_the_lateness_of_data_is_the_true_one_however_long_the_source_has_stalled(
+    system: Any, register: Any, hours: int
+) -> None:
+    """The class of the fault: the newest value was looked for in a window, so lateness ended at the window's start."""
+    run(system, register, REFERENCE)
+    later = REFERENCE + timedelta(hours=hours)
+    # The source answers each time, with nothing for the whole window in the end.
+    window = Window.before(later, days_delay=1, days_export=3)
+    group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
+    times: dict[str, Any] = {"window": window, "reference_datetime": later}
+    empty = pl.DataFrame(schema=OBSERVATIONS)
+    if hours < 72:
+        known = system_values(system, window)
+        empty = known.filter(pl.col("datetime_utc") < REFERENCE - timedelta(days=1))
+    FeatureStore(system.settings).ingest(empty, **group, **times, url="demo://denmark", record={})
+    [text] = [each["text"] for each in watch.check(later, settings=system.settings)["due"] if each["kind"] == "data"]
+    newest = f"{REFERENCE - timedelta(days=1):%Y-%m-%d %H:%M}"
+    assert f"the newest observation ends at {newest} UTC: {hours}.0 hours later than with the usual" in text
+    # Later values of a reference time after now are not known yet, and values clear the alarm.
+    system.ingest(later + HOUR)
+    assert due(system, later + HOUR)[-1:] != [("data", "notify")]
+
+
+def system_values(system: Any, window: Window) -> pl.DataFrame:
+    store = FeatureStore(system.settings)
+    known = store.read(dataset="demo", feature_group_version=1, window=window, reference_datetime=REFERENCE)
+    return known.select(OBSERVATIONS.names())
+
+
 def test_what_monitoring_finds_is_told_by_the_watch_and_asks_for_tuning_once(system: Any, register: Any) -> None:
     tight = type(system)(system.settings.model_copy(update={"alarm_fallback": 0.0}))
     run(tight, register, REFERENCE)

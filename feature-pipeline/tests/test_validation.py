@@ -190,6 +190,16 @@ def test_the_window_decides_how_fresh_data_must_be() -> None:
     assert "fresh" not in [each.name for each in expectations.suite(never, WINDOW, reference_datetime=END)]
 
 
+@pytest.mark.parametrize(("hours", "text"), [(1, "1 hour"), (5, "5 hours"), (26, "26 hours"), (194, "194 hours")])
+def test_a_late_source_is_told_by_how_many_hours(clean: pl.DataFrame, check: Check, hours: int, text: str) -> None:
+    # The class of the fault: a finding that says that something is late, and not by how much.
+    newest = END - timedelta(hours=1 + hours)
+    [line] = [each for each in check(clean.filter(newest >= HOUR)).warnings if "newest hour" in each]
+    due = END - timedelta(hours=1)
+    assert f"the newest hour must be {due:%Y-%m-%d %H:%M} or later" in line
+    assert line.endswith(f"it is {newest:%Y-%m-%d %H:%M}, {text} older")
+
+
 def test_every_expectation_has_a_test() -> None:
     names = {each.name for each in expectations.suite(DATASET, WINDOW, reference_datetime=END)}
     structure = {"columns", "type_area", "type_consumer_type", "type_energy_consumption"}

@@ -6,7 +6,7 @@ It reads the tables only, so it works while the pipeline is paused, fails or han
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -17,13 +17,10 @@ from forecast_core.contracts.arguments import moment
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import HOUR
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT, Window, as_utc
+from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.feature_store import FeatureStore, FeatureView, Ingest
 
 logger = logging.getLogger(__name__)
-
-_LOOK_BACK: Final = timedelta(days=7)
-"""Days in which the newest observation is looked for; older ones are far beyond any threshold."""
 
 
 class Notice(TypedDict):
@@ -144,11 +141,11 @@ def _since(kind: str, what: str, last: datetime, now: datetime, hours: float) ->
 def _data(settings: Settings, store: FeatureStore, ingest: Ingest, now: datetime) -> Check:
     """Judge how much older than with the usual delay of the source the newest observation is."""
     usual = ingest.known_at - ingest.window.end
-    window = Window(max(ingest.window.start, ingest.window.end - _LOOK_BACK), ingest.window.end)
-    group = {"dataset": ingest.dataset, "feature_group_version": ingest.feature_group_version}
-    known = store.read(**group, window=window, reference_datetime=now)  # type: ignore[arg-type]  # a name and a number
-    newest = known.select(pl.col("datetime_utc").max()).item()
-    until = window.start if newest is None else newest + HOUR
+    # Wherever it is: a source that has stalled for weeks has none in the window of the newest ingest.
+    newest = store.newest_hour(
+        dataset=ingest.dataset, feature_group_version=ingest.feature_group_version, reference_datetime=now
+    )
+    until = ingest.window.start if newest is None else newest + HOUR
     late = (now - as_utc(until) - usual) / HOUR
     return Check(
         "data",

@@ -10,7 +10,8 @@ import polars as pl
 from feature_pipeline.validation.engine import EXAMPLES
 from feature_pipeline.validation.expectations import SERIES_STATE, SHAPE, Expectation
 from feature_pipeline.wording import counted
-from forecast_core.contracts.schema import OBSERVATIONS
+from forecast_core.contracts.arguments import moment
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.quarantine import FINDINGS, describe
 from forecast_core.validations import FindingCount, ValidationRun
@@ -68,6 +69,9 @@ def summary(checked: Any, found: pl.DataFrame) -> dict[str, str]:
             continue
         name, description = _name(result), result.expectation_config.meta["description"]
         rows = found.filter(pl.col("expectation") == name)
+        if name == "fresh":
+            lines[name] = f"{description}; {_lateness(result)}"
+            continue
         if rows.is_empty():
             # About the table as a whole: there is no row to name.
             seen = result.result.get("observed_value") or result.exception_info.get("exception_message")
@@ -77,6 +81,13 @@ def summary(checked: Any, found: pl.DataFrame) -> dict[str, str]:
         subject = f"{rows.height} series" if name in SERIES_STATE else counted(rows.height, "row")
         lines[name] = f"{description}; not so in {subject} ({examples})"
     return lines
+
+
+def _lateness(result: Any) -> str:
+    """Return which hour is the newest, and by how many hours it is older than the one that is due."""
+    newest = moment("newest", result.result["observed_value"])
+    due = moment("due", result.expectation_config.kwargs["min_value"])
+    return f"it is {newest:{DATETIME_FORMAT}}, {counted((due - newest) // HOUR, 'hour')} older"
 
 
 def _example(row: dict[str, object]) -> str:

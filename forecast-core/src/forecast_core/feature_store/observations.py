@@ -256,6 +256,25 @@ def span(snapshot: Snapshot, *, known_at: datetime) -> tuple[datetime, datetime]
     return None if first is None else (as_utc(first), as_utc(last))
 
 
+def newest_hour(snapshot: Snapshot, *, known_at: datetime) -> datetime | None:
+    """Return the last hour that had a value at ``known_at``, or None if there was none.
+
+    Files are read from the newest hours back, and no further than one is found: usually one or two of them.
+    """
+    found: datetime | None = None
+    files = files_of(snapshot.files(), known_until=known_at).sort("max_datetime_utc", descending=True, nulls_last=False)
+    for row in files.iter_rows(named=True):
+        last = row["max_datetime_utc"]
+        if found is not None and last is not None and as_utc(last) <= found:
+            break
+        rows = snapshot.scan([row["path"]], REVISIONS)
+        known = rows.filter(pl.col("energy_consumption").is_not_null(), pl.col("known_at") <= known_at)
+        hour = known.select(pl.col("datetime_utc").max()).collect().item()
+        if hour is not None and (found is None or as_utc(hour) > found):
+            found = as_utc(hour)
+    return found
+
+
 def _within(rows: pl.LazyFrame, window: Window) -> pl.LazyFrame:
     hour = pl.col("datetime_utc")
     return rows.filter(hour >= window.start, hour < window.end)

@@ -214,6 +214,16 @@ class FeatureStore:
             else known.filter(pl.col("known_at") <= as_utc(reference_datetime)).select(SERIES).rows()
         )
 
+    def newest_hour(self, *, dataset: str, feature_group_version: int, reference_datetime: datetime) -> datetime | None:
+        """Return the last hour that has a value as known at a reference time, in whatever window; None if none has.
+
+        Raises:
+            NotFoundError: If the feature group does not exist; the message names those that do.
+        """
+        table, snapshot = self._existing(dataset, feature_group_version)
+        with storage_errors(table.uri):
+            return observations.newest_hour(snapshot, known_at=as_utc(reference_datetime))
+
     def covered(
         self, *, dataset: str, feature_group_version: int, window: Window, reference_datetime: datetime
     ) -> bool:
