@@ -1,7 +1,7 @@
 """What changed between two reference times: late arrivals and restatements, by series."""
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict, cast
 
 import polars as pl
 
@@ -13,8 +13,21 @@ from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore
 
 
+class SeriesChanges(TypedDict):
+    """A row of ``by_series``; the hours are text in UTC."""
+
+    area: str
+    consumer_type: str
+    arrived: int
+    restated: int
+    first_hour: str
+    last_hour: str
+    restated_by_kwh: float
+    largest_change_kwh: float | None
+
+
 class Changed(TypedDict):
-    """What ``report`` returns, as plain JSON; times are text in UTC. ``series`` has a row of ``by_series`` for each."""
+    """What ``report`` returns, as plain JSON; times are text in UTC."""
 
     dataset: str
     feature_group_version: int
@@ -24,7 +37,7 @@ class Changed(TypedDict):
     end_datetime: str
     arrived: int
     restated: int
-    series: list[dict[str, Any]]
+    series: list[SeriesChanges]
 
 
 def report(
@@ -58,23 +71,14 @@ def report(
     store = FeatureStore(settings or Settings())
     version = whole_number("feature_group_version", feature_group_version, least=1)
     first, last = moment("known_from", known_from), moment("known_to", known_to)
-    windows = [ingest.window for ingest in store.ingests(dataset=dataset, feature_group_version=version)]
-    if not windows:
-        raise NotFoundError(
-            f"there is no feature group {dataset!r} version {version}; there are "
-            f"{store.feature_group_versions() or 'none yet'}: run the feature pipeline first",
-            dataset=dataset,
-        )
-    start = min(each.start for each in windows) if start_datetime is None else moment("start_datetime", start_datetime)
-    end = max(each.end for each in windows) if end_datetime is None else moment("end_datetime", end_datetime)
-    changes = store.changes(
-        dataset=dataset,
-        feature_group_version=version,
-        window=Window(start, end),
-        known_from=first,
-        known_to=last,
+    all_hours = _all_hours(store, dataset, version)
+    start = all_hours.start if start_datetime is None else moment("start_datetime", start_datetime)
+    end = all_hours.end if end_datetime is None else moment("end_datetime", end_datetime)
+    window = Window(start, end)
+    series = by_series(
+        store.changes(dataset=dataset, feature_group_version=version, window=window, known_from=first, known_to=last)
     )
-    series = by_series(changes)
+    texts = series.with_columns(pl.col("first_hour", "last_hour").dt.strftime(DATETIME_FORMAT))
     return {
         "dataset": dataset,
         "feature_group_version": version,
@@ -84,8 +88,20 @@ def report(
         "end_datetime": end.strftime(DATETIME_FORMAT),
         "arrived": int(series["arrived"].sum()),
         "restated": int(series["restated"].sum()),
-        "series": series.with_columns(pl.col("first_hour", "last_hour").dt.strftime(DATETIME_FORMAT)).to_dicts(),
+        "series": cast("list[SeriesChanges]", texts.to_dicts()),
     }
+
+
+def _all_hours(store: FeatureStore, dataset: str, version: int) -> Window:
+    """Return the hours from the first to the last that any ingest of a feature group asked for."""
+    windows = [ingest.window for ingest in store.ingests(dataset=dataset, feature_group_version=version)]
+    if not windows:
+        raise NotFoundError(
+            f"there is no feature group {dataset!r} version {version}; there are "
+            f"{store.feature_group_versions() or 'none yet'}: run the feature pipeline first",
+            dataset=dataset,
+        )
+    return Window(min(each.start for each in windows), max(each.end for each in windows))
 
 
 def by_series(changes: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 """The forecast archive: forecasts, their explanations, what they were made from, and monitoring metrics, by run.
 
 A write replaces all rows of one run (feature view version and reference time) in one table, in one commit.
+
+Long, because it is the one entrance to the tables of runs: about half of the lines describe arguments and errors.
 """
 
 from collections.abc import Sequence
