@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from feature_pipeline import pipeline
 from feature_pipeline.extract import extract
 from feature_pipeline.transform import transform
-from forecast_core.contracts.errors import SourceError
+from forecast_core.contracts.errors import SourceError, ValidationError
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 
@@ -360,3 +360,54 @@ def test_ambiguous_values_outside_the_window_stop_nothing(rows: pl.DataFrame, tm
     value = pl.when(OUTSIDE).then(pl.lit("467.335")).otherwise(pl.col("TotalCon").cast(pl.String))
     rows.with_columns(value.alias("TotalCon")).write_csv(path, separator=";")
     assert read(str(path), INSIDE).height == 76 * 20
+
+
+@pytest.mark.parametrize(
+    "value", [pl.lit(value=True), pl.concat_list(pl.col("TotalCon")), pl.duration(hours="TotalCon")]
+)
+def test_a_column_of_parquet_that_holds_no_numbers_is_refused(
+    rows: pl.DataFrame, archive: Archive, window: Window, value: pl.Expr
+) -> None:
+    """A cast would make energies of 1 kWh of truth values, and of microseconds of durations."""
+    with pytest.raises(SourceError, match=r"column TotalCon of .* is of type .*; expected numbers or text"):
+        extract(archive(rows.with_columns(TotalCon=value)), window, window.end, settings=Settings())
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Binary])
+def test_dictionaries_and_bytes_of_parquet_are_text(
+    rows: pl.DataFrame, archive: Archive, window: Window, kind: pl.DataType
+) -> None:
+    expected = read(archive(rows), window)
+    assert_frame_equal(read(archive(rows.with_columns(pl.all().cast(pl.String).cast(kind))), window), expected)
+
+
+def test_the_end_of_a_day_may_be_written_as_its_24th_hour(
+    rows: pl.DataFrame, archive: Archive, window: Window, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.csv"
+    written = rows.with_columns(pl.col("HourUTC").str.replace("2023-01-20T00", "2023-01-19T24", literal=True))
+    written.write_csv(path)
+    assert_frame_equal(read(str(path), window), read(archive(rows), window))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('"', '"'), ('"', "")])
+def test_a_missing_quotation_mark_hides_no_rows(
+    rows: pl.DataFrame, tmp_path: Path, window: Window, opening: str, closing: str
+) -> None:
+    path = tmp_path / "x.csv"
+    lines = rows.write_csv(separator=";").splitlines()
+    lines[4] = lines[4].replace(";DK", f";{opening}DK", 1)
+    lines[9] = lines[9].replace(";DK1;", f";DK1{closing};", 1)
+    path.write_text("\n".join(lines))
+    with pytest.raises(SourceError, match=r"line 5\b"):
+        extract(str(path), window, window.end, settings=Settings())
+
+
+def test_stamps_between_two_hours_are_no_clock_of_another_zone(
+    rows: pl.DataFrame, tmp_path: Path, window: Window
+) -> None:
+    path = tmp_path / "x.csv"
+    rows.with_columns(pl.col("HourUTC").str.replace(":00:00", ":00:40", literal=True)).write_csv(path)
+    settings = Settings(root_dir=tmp_path / "root")
+    with pytest.raises(ValidationError, match=r"full hour; .*2023-01-19 16:00:40"):
+        pipeline.run(window.end, 0, 1, str(path), settings=settings)

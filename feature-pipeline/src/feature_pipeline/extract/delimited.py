@@ -44,7 +44,11 @@ def frame(text: bytes, *, source: str, rows: int | None = None) -> pl.DataFrame:
     surplus = [name for name in found.columns if name.startswith(_SURPLUS)]
     if surplus:
         _refuse_surplus(found, surplus, len(names), source=source)
-    return _with_true_lines(found.drop(surplus)) if b'"' in body else found.drop(surplus)
+    found = found.drop(surplus)
+    if b'"' in body:
+        found = _with_true_lines(found)
+        _refuse_swallowed_rows(found, separator, source=source)
+    return found
 
 
 def _header(text: bytes) -> tuple[int, str, list[str]]:
@@ -107,7 +111,11 @@ def _parsed(
             reason = str(error).splitlines()[0]
             continue
         return found.rename(dict(zip(found.columns[1:], columns, strict=True)))
-    raise SourceError(f"{source} cannot be read as csv ({reason:.200}).", source=source)
+    where = ""
+    if b'"' in body:
+        odd = next((at for at, line in enumerate(body.split(b"\n"), first_line) if line.count(b'"') % 2), None)
+        where = f"; an odd number of quotation marks in line {odd}" if odd else ""
+    raise SourceError(f"{source} cannot be read as csv ({reason:.200}){where}.", source=source)
 
 
 def _refuse_surplus(found: pl.DataFrame, surplus: list[str], expected: int, *, source: str) -> None:
@@ -124,6 +132,23 @@ def _refuse_surplus(found: pl.DataFrame, surplus: list[str], expected: int, *, s
         source=source,
         line=row[ROW],
     )
+
+
+def _refuse_swallowed_rows(found: pl.DataFrame, separator: str, *, source: str) -> None:
+    """Raise if a text in quotation marks holds whole rows, because its second mark is missing."""
+    text = [name for name in found.columns if name != ROW]
+    fields = pl.col(text)
+    holds = fields.str.contains("\n", literal=True) & (
+        fields.str.count_matches(separator, literal=True) >= len(text) - 1
+    )
+    rows = found.filter(pl.any_horizontal(holds.fill_null(value=False)))
+    if rows.height:
+        line = rows[ROW][0]
+        raise SourceError(
+            f"{source} cannot be read as csv: from line {line} on, rows stand inside quotation marks; one is missing.",
+            source=source,
+            line=line,
+        )
 
 
 def _with_true_lines(found: pl.DataFrame) -> pl.DataFrame:

@@ -39,6 +39,7 @@ def extract(url: str, window: Window, *, known: Known, settings: Settings) -> Ex
     origin = Origin(_named(path), "row" if _is_parquet(path) else "line")
     raw, notes = _read(path, origin)
     dataset = in_columns([name for name in raw.columns if name != ROW], source=origin.name)
+    _refuse_types(raw, dataset, origin)
     if raw.is_empty():
         raise SourceError(f"{origin.name} has no rows; expected at least one row of consumption.", path=str(path))
     frame, unplaced = placed(with_hours(raw, dataset), dataset, origin=origin)
@@ -65,6 +66,18 @@ def dataset(url: str) -> Dataset:
     source = _named(path)
     raw, _ = _read(path, Origin(source), rows=1)
     return in_columns([name for name in raw.columns if name != ROW], source=source)
+
+
+def _refuse_types(raw: pl.DataFrame, dataset: Dataset, origin: Origin) -> None:
+    """Raise if a column of codes or energies is neither text nor numbers, because a cast would invent numbers."""
+    for name in dataset.columns:
+        found = raw.schema[name]
+        if name != dataset.time and not (found.is_numeric() or found in (pl.String, pl.Null)):
+            raise SourceError(
+                f"column {name} of {origin.name} is of type {found!s:.60}; expected numbers or text.",
+                source=origin.name,
+                column=name,
+            )
 
 
 def _path(url: str) -> Path:
@@ -119,4 +132,5 @@ def _parquet(path: Path, origin: Origin, *, rows: int | None) -> pl.DataFrame:
     # Without glob=False, a path with [, * or ? names other files, too.
     found = pl.read_parquet(path, n_rows=rows, glob=False, row_index_name=ROW, row_index_offset=1)
     names = [name for name in found.columns if name != ROW]
-    return found.rename(dict(zip(names, exact_names(names, source=origin.name), strict=True)))
+    as_text = pl.col(pl.Categorical, pl.Enum, pl.Binary).cast(pl.String, strict=False)
+    return found.rename(dict(zip(names, exact_names(names, source=origin.name), strict=True))).with_columns(as_text)

@@ -27,6 +27,9 @@ _SERIALS: Final = range(20_000, 80_000)
 _EPOCH_DIGITS: Final = {9: 1, 10: 1, 12: 10**3, 13: 10**3, 15: 10**6, 16: 10**6, 18: 10**9, 19: 10**9}
 """Digits of a time since 1970, and its units in a second."""
 
+_EPOCH_YEARS: Final = range(2000, 2100)
+"""Other numbers of so many digits mean something else, such as ``202403102300``."""
+
 
 def exact(values: pl.Series) -> pl.Series:
     """Return the stamps as UTC_HOUR, to the microsecond; null where one cannot be read.
@@ -74,9 +77,10 @@ def explained(stamp: object) -> str:
     whole = re.fullmatch(r"([0-9]+)(\.0*)?", text)
     if whole and len(whole[1]) in _EPOCH_DIGITS:
         scale = _EPOCH_DIGITS[len(whole[1])]
-        unit = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[scale]
         when = datetime.fromtimestamp(int(whole[1]) / scale, UTC)
-        return f": a number of {unit} since 1970 ({_minute(when)})"
+        if when.year in _EPOCH_YEARS:
+            unit = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[scale]
+            return f": a number of {unit} since 1970 ({_minute(when)})"
     if re.match(_DATE, text):
         return ": a date without an hour, as of data by the day"
     if re.match(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}", text):
@@ -98,16 +102,22 @@ def _unusual(text: pl.Series, unread: pl.Series) -> pl.Series:
         field[0],
         field[1].str.zfill(2),
         field[2].str.zfill(2),
-        pl.when(field[3].str.count_matches(":") == 1).then(field[3] + ":00").otherwise(field[3]),
+        # ISO 8601 writes the end of a day as 24:00.
+        (pl.when(field[3].str.count_matches(":") == 1).then(field[3] + ":00").otherwise(field[3])).str.replace(
+            r"^24:00:00$", "00:00:00"
+        ),
     )
+    next_day = pl.when(field[3].str.contains("^24:")).then(1).otherwise(0)
     tail = pl.col("text").str.replace(_PARTS, "").str.strip_chars()
-    rest = rest.rechunk().with_columns(base=base.str.replace(",", ".", literal=True), tail=tail)
+    rest = rest.rechunk().with_columns(base=base.str.replace(",", ".", literal=True), tail=tail, days=next_day)
     offset = pl.col("tail").str.extract_groups(f"^{_OFFSET}")
     minutes = 60 * offset.struct.field("2").cast(pl.Int64) + offset.struct.field("3").cast(pl.Int64).fill_null(0)
     signed = pl.when(offset.struct.field("1") == "-").then(-minutes).otherwise(minutes)
     zulu = pl.col("tail").is_in(["", "Z", "z", "UTC"])
     shift = pl.when(zulu).then(pl.lit(0, dtype=pl.Int64)).otherwise(signed)
-    read = pl.col("base").str.to_datetime(_SECONDS, time_unit="us", strict=False) - pl.duration(minutes=shift)
+    read = pl.col("base").str.to_datetime(_SECONDS, time_unit="us", strict=False) + pl.duration(
+        days="days", minutes=-shift
+    )
     dates = text.str.contains(_DATE).fill_null(value=False)
     if dates.sum() <= _MOST_DATES * len(text.drop_nulls()):
         read = pl.coalesce(read, pl.col("text").str.to_datetime("%Y-%m-%d", time_unit="us", strict=False))
