@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import course
 from tests.browser import MISSING, chromium
 from tests.stack import REPOSITORY, Stack, free_port
 
@@ -55,6 +56,7 @@ def started() -> Iterator[Started]:
     dags = root / "dags"
     for folder in (REPOSITORY / "airflow" / "dags", REPOSITORY / "tests" / "dags"):
         shutil.copytree(folder, dags, dirs_exist_ok=True)
+    course.write_dags(dags)
     stack = Stack(root, free_port(), free_port(), free_port(), free_port(), dags)
     try:
         first = stack.make("run", "ONCE=1").stdout

@@ -24,6 +24,9 @@ import pytest
 from forecast_core.alarms import CHECKS, Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.settings import Settings
+from forecast_core.feature_store import FeatureStore
+from forecast_core.provenance.trace import trace
+from tests import course
 from tests.conftest import Started
 from tests.shell import run_in_shell
 from tests.stack import DISTRIBUTIONS, PATIENCE_S, Stack
@@ -42,10 +45,10 @@ KILLED = PAST + timedelta(days=100)
 FORECAST = ["area", "consumer_type", "datetime_utc", "energy_consumption", "q05", "q95", "quality"]
 
 
-def forecasts(settings: Settings, reference: datetime) -> pl.DataFrame:
+def forecasts(settings: Settings, reference: datetime, view: int = 1) -> pl.DataFrame:
     archive = ForecastArchive(settings)
     until = reference + timedelta(hours=1)
-    rows = archive.read(feature_view_version=1, reference_from=reference, reference_until=until)
+    rows = archive.read(feature_view_version=view, reference_from=reference, reference_until=until)
     return rows.select(FORECAST).sort("area", "consumer_type", "datetime_utc")
 
 
@@ -169,13 +172,12 @@ def test_one_run_beside_a_stack_that_is_up_leaves_it_up(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="session")
-def users_run(stack: Stack) -> tuple[str, datetime]:
-    """A run of the users' DAG, which makes its environments anew for every task; it goes on beside another test.
+def course_runs(stack: Stack) -> dict[str, str]:
+    """Runs of two DAGs from the course at the same past hour, each with tuning and a dataset of its own.
 
-    It is of this hour, so that the scheduler has no hour of its own to run when the DAG is unpaused.
+    They make their environments anew for every task, and go on beside other tests.
     """
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return trigger(stack, "users_dag", hour), hour
+    return {dag: trigger(stack, dag, course.HOUR) for dag in course.DATASETS}
 
 
 @dataclass
@@ -226,7 +228,7 @@ def kill_task(stack: Stack, run: str, task: str) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("killed_run", "users_run")
+@pytest.mark.usefixtures("killed_run", "course_runs")
 def test_backfills_in_both_orders_give_the_forecasts_of_a_run_alone(stack: Stack, tmp_path: Any) -> None:
     hours = [PAST + timedelta(hours=offset) for offset in range(2)]
     span = [
@@ -359,10 +361,32 @@ def result(stack: Stack, run: str, task: str, key: str) -> Any:
     return json.loads(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-def test_a_dag_that_users_wrote_for_the_course_runs(stack: Stack, users_run: tuple[str, datetime]) -> None:
-    run, reference = users_run
-    assert wait(stack, "users_dag", run) == "success"
-    assert forecasts(settings_of(stack), reference).height == 76 * 24
+@pytest.mark.parametrize("dag", course.DATASETS)
+def test_a_dag_of_the_course_at_a_past_hour_forecasts_as_ml_pipeline_does_and_its_lineage_names_the_run(
+    stack: Stack, course_runs: dict[str, str], dag: str
+) -> None:
+    """Class of fault: a DAG that passes few versions on takes those of another run, and is green."""
+    run, settings = course_runs[dag], settings_of(stack)
+    assert wait(stack, dag, run) == "success"
+    states = {name: task["state"] for name, task in tasks(stack, dag, run).items()}
+    assert (states["run_hyperparameter_tuning"], states["upload_best_config"]) == ("success", "success")
+    [view] = [each for each in FeatureStore(settings).feature_views() if each.dataset == course.DATASETS[dag]]
+    found = forecasts(settings, course.HOUR, view.version)
+    assert found.height == (76 * 24 if dag == "course_demo" else 3 * 24)
+    first = found.row(0, named=True)
+    series = {name: first[name] for name in ("area", "consumer_type", "datetime_utc")}
+    traced = trace(settings, **series, reference_datetime=course.HOUR, feature_view_version=view.version)
+    for made in (traced["run"], traced["model"], traced["ingests"]["of_run"]):
+        assert made is not None
+        assert (made["dag_id"], made["dag_run_id"]) == (dag, run)
+    # Two runs of ml_pipeline at one hour have two logical dates: the second half past.
+    url = "demo://denmark" if dag == "course_demo" else f"{stack.dags.parent}/{course.DATASETS[dag]}.parquet"
+    half = timedelta(minutes=30 * list(course.DATASETS).index(dag))
+    with variable(stack, "ml_pipeline_url", url):
+        again = trigger(stack, "ml_pipeline", course.HOUR + half)
+        assert wait(stack, "ml_pipeline", again) == "success"
+    assert int(result(stack, again, "create_feature_view", "feature_view_version")) == view.version
+    assert found.equals(forecasts(settings, course.HOUR, view.version))
 
 
 def test_a_run_without_a_logical_date_takes_the_hour_that_it_was_started_in(stack: Stack) -> None:
@@ -447,18 +471,16 @@ def test_a_run_whose_conf_has_an_unknown_key_is_refused_by_its_first_task(stack:
     assert "conf of this run has 'day_export'" in task_log(stack, run, "run_feature_pipeline")
 
 
-def test_without_the_private_index_a_fresh_task_fails_and_says_so(
-    stack: Stack, users_run: tuple[str, datetime]
-) -> None:
-    wait(stack, "users_dag", users_run[0])
+def test_without_the_private_index_a_fresh_task_fails_and_says_so(stack: Stack, course_runs: dict[str, str]) -> None:
+    wait(stack, "course_industry", course_runs["course_industry"])
     supervisorctl = [stack.program("deploy", "supervisorctl"), "-c", str(stack.root / "supervisord.conf")]
     subprocess.run([*supervisorctl, "stop", "index"], check=True, capture_output=True)
     try:
-        run = trigger(stack, "users_dag", PAST + timedelta(days=301))
-        assert wait(stack, "users_dag", run) == "failed"
+        run = trigger(stack, "course_industry", PAST + timedelta(days=301))
+        assert wait(stack, "course_industry", run) == "failed"
     finally:
         subprocess.run([*supervisorctl, "start", "index"], check=True, capture_output=True)
-    folder = stack.root / "airflow/logs/dag_id=users_dag" / f"run_id={run}" / "task_id=run_feature_pipeline"
+    folder = stack.root / "airflow/logs/dag_id=course_industry" / f"run_id={run}" / "task_id=run_feature_pipeline"
     log = (folder / "attempt=1.log").read_text()
     assert f"{stack.index_url}/simple/" in log
     assert "Connection refused" in log

@@ -31,6 +31,7 @@ LISTS: dict[str, type[models.Model]] = {
     "/forecasts": models.SeriesForecast,
     "/observations": models.SeriesObservations,
     "/monitoring": models.Metric,
+    "/monitoring/hours": models.HourMetric,
     "/alarms": models.Alarm,
     "/models": models.ModelSummary,
     "/promotions": models.Decision,
@@ -43,6 +44,7 @@ SINGLE: dict[str, type[models.Model]] = {
     "/health": models.Health,
     "/readiness": models.Readiness,
     "/forecasts/DK1/111": models.SeriesForecast,
+    "/forecasts/DK1/111/archive": models.SeriesArchive,
     "/forecasts/DK1/111/explanation": models.Explanation,
     "/forecasts/DK1/111/provenance?datetime_utc=2024-03-30T06:00Z": models.Provenance,
     "/observations/DK1/111": models.SeriesObservations,
@@ -50,7 +52,10 @@ SINGLE: dict[str, type[models.Model]] = {
     "/models/1": models.ModelCard,
     "/validations/demo-denmark/2024-03-31T05": models.ValidationResult,
 }
-TABLES = ("/forecasts", "/observations", "/monitoring", "/quarantine", "/observations/DK1/111/revisions")
+TABLES = (
+    *("/forecasts", "/forecasts/DK1/111/archive", "/observations", "/monitoring", "/monitoring/hours", "/quarantine"),
+    "/observations/DK1/111/revisions",
+)
 CACHED = [path for path in (*LISTS, *SINGLE) if path not in ("/health", "/readiness")]
 
 

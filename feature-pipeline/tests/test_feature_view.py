@@ -48,7 +48,7 @@ def at(day: int, hour: int = 0) -> datetime:
     return datetime(2023, 2, day, hour, tzinfo=UTC)
 
 
-def test_what_is_not_given_is_that_of_the_newest_ingest(ingest: Ingest, settings: Settings) -> None:
+def test_what_is_not_given_is_that_of_the_last_ingest(ingest: Ingest, settings: Settings) -> None:
     ingest(Window(at(1), at(2)), at(10))
     ingest(Window(at(1, 1), at(2, 1)), at(10, 1))
     created = feature_view.create(1, settings=settings)
@@ -60,12 +60,12 @@ def test_what_is_not_given_is_that_of_the_newest_ingest(ingest: Ingest, settings
     assert stored["datetime_utc"].min() == at(1, 1)
 
 
-def test_an_end_alone_means_the_newest_ingest_that_ends_there(ingest: Ingest, settings: Settings) -> None:
+def test_an_end_alone_means_the_last_ingest_that_ends_there(ingest: Ingest, settings: Settings) -> None:
     ingest(Window(at(1), at(2)), at(10))
     ingest(Window(at(1, 1), at(2, 1)), at(10, 1))
     created = feature_view.create("1", end_datetime=at(2).replace(tzinfo=None), settings=settings)
     assert (created["start_datetime"], created["reference_datetime"]) == ("2023-02-01 00:00", "2023-02-10 00:00")
-    with pytest.raises(NotFoundError, match="ends at 2023-02-03 00:00; the newest ends at 2023-02-02 01:00"):
+    with pytest.raises(NotFoundError, match="ends at 2023-02-03 00:00; the last one ends at 2023-02-02 01:00"):
         feature_view.create(1, end_datetime=at(3), settings=settings)
 
 

@@ -65,6 +65,7 @@ def test_after_maintenance_every_table_has_few_files_and_the_same_rows(store: Fe
         "feature_views": 1,
         "training_datasets": 1,
         "observations/demo/v1": 4,
+        "step_log": 1,
     }
     assert state(store).equals(before)
     assert store.ingests() == ingests
@@ -169,7 +170,7 @@ def test_training_datasets_are_read_after_every_maintenance(store: FeatureStore,
     grow_old(tmp_path)
     stores.maintain(store.settings, keep=HOUR)
     tables = [path.parent for path in (tmp_path / "store").rglob("_delta_log")]
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         upkeep.vacuum(delta.Table(str(table), pl.Schema()), keep=timedelta(0))
     assert all(

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 import load_forecaster
 from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.dag_run import DagRun
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.schema import FORECASTS, HOUR, OBSERVATIONS, QUANTILES, RUNS
 from forecast_core.contracts.settings import Settings
@@ -143,7 +144,7 @@ def run(**values: object) -> pl.DataFrame:
         "history_hash": "a",
         "forecasts": 24,
         "forecasts_hash": "b",
-        "made_by": json.dumps(made_by(ENTRY, dag_run_id="first")),
+        "made_by": json.dumps(made_by(ENTRY, dag_run=DagRun("a_dag", "first"))),
     }
     return pl.DataFrame([facts | values], schema=RUNS)
 

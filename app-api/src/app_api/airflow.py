@@ -100,10 +100,10 @@ class Airflow:
         )
 
 
-def page_of(settings: Settings, dag_run: str | None) -> str | None:
+def page_of(settings: Settings, dag_run: str | None, *, dag: str = DAG) -> str | None:
     """Return the address of a DAG run's page, if Airflow's is set."""
     base = settings.airflow_url
-    return None if base is None or dag_run is None else f"{base.rstrip('/')}/dags/{DAG}/runs/{quote(dag_run)}"
+    return None if base is None or dag_run is None else f"{base.rstrip('/')}/dags/{quote(dag)}/runs/{quote(dag_run)}"
 
 
 async def _tasks(client: httpx.AsyncClient, runs: list[str]) -> list[dict[str, Any]]:

@@ -15,7 +15,10 @@ from app_api.airflow import Airflow
 from app_api.held import HeldForecasts
 from app_api.refreshing import keep_fresh
 from app_api.routes import (
+    archived,
     catalogue,
+    course,
+    documentation,
     forecasts,
     monitoring,
     observations,
@@ -28,10 +31,10 @@ from app_api.routes import (
 from app_api.served import Served
 from forecast_core.contracts.settings import Settings
 
-ROUTERS = (operations, catalogue, forecasts, observations, monitoring, registry, quality, runs)
+ROUTERS = (operations, catalogue, forecasts, observations, monitoring, archived, registry, quality, runs)
 PREFIX = "/api/v1"
-OPEN_PATHS = frozenset({f"{PREFIX}/health", f"{PREFIX}/readiness"})
-"""Answered without a key: whatever starts and watches servers has none."""
+OPEN_PATHS = frozenset(f"{PREFIX}{path}" for path in ("/health", "/readiness", *documentation.PATHS))
+"""Answered without a key: whatever starts and watches servers has none; and the pages of documentation ask for one."""
 
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
@@ -56,7 +59,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
         version=version("app-api"),
         lifespan=lifespan,
         openapi_url=f"{PREFIX}/openapi.json",
-        # These pages would load scripts from other hosts.
+        # FastAPI's own pages would load scripts from other hosts: routes/documentation.py has pages that do not.
         docs_url=None,
         redoc_url=None,
     )
@@ -69,6 +72,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime]) -> FastAPI:
     app.router.routes.append(HeldForecasts(served, prefix=PREFIX))
     for module in ROUTERS:
         app.include_router(module.router, prefix=PREFIX)
+    for hidden in (course, documentation):
+        app.include_router(hidden.router, prefix=PREFIX)
     app.include_router(validation_pages.router)
 
     @app.get("/metrics", include_in_schema=False)

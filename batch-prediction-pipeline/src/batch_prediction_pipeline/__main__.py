@@ -8,19 +8,25 @@ from datetime import UTC, datetime
 from batch_prediction_pipeline import batch, lineage, monitoring
 from batch_prediction_pipeline.monitoring import watch, watched
 from forecast_core.contracts.arguments import FORECAST_FROM
-from forecast_core.program import run_step
+from forecast_core.program import run_step, with_hyphens
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
-    options = vars(_parser().parse_args(arguments))
-    step = options.pop("step")
-    if step in (watch.check, watched.retire):
+def main(arguments: Sequence[str] | None = None, *, step: str | None = None) -> int:
+    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code.
+
+    Args:
+        arguments: As on the command line, which is the default.
+        step: The step, if ``arguments`` do not begin with it.
+    """
+    given = with_hyphens(sys.argv[1:] if arguments is None else arguments)
+    options = vars(_parser().parse_args([step, *given] if step else given))
+    function = options.pop("step")
+    if function in (watch.check, watched.retire):
         options["now"] = options["now"] or datetime.now(UTC)
-    if step is not lineage.of_forecast:
-        return run_step(step, options)
+    if function is not lineage.of_forecast:
+        return run_step(function, options)
     show = None if options.pop("json") else lineage.as_text
-    return run_step(step, options, show=show, is_sound=lineage.is_same)
+    return run_step(function, options, show=show, is_sound=lineage.is_same)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,18 +36,18 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(step=batch.predict)
     predict.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
     for name, meaning in (
-        ("model-version", "default: the newest"),
+        ("model-version", "default: the one trained last"),
         ("feature-view-version", "default: that of the model"),
-        ("start-datetime", "first hour of the history (default: that of the newest ingest)"),
-        ("end-datetime", "first hour to forecast (default: the end of the newest ingest)"),
+        ("start-datetime", "first hour of the history (default: that of the last ingest)"),
+        ("end-datetime", "first hour to forecast (default: the end of the last ingest)"),
         ("reference-datetime", "history as known at this time (default: that of the ingest)"),
     ):
         predict.add_argument(f"--{name}", help=meaning)
     predict.add_argument("--forecast-from", choices=FORECAST_FROM, help="as given to training (default)")
     monitor = steps.add_parser("monitor", help="score the archived forecasts and raise alarms")
     monitor.set_defaults(step=monitoring.compute)
-    monitor.add_argument("--feature-view-version", required=True, metavar="N")
-    monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the newest ingest")
+    monitor.add_argument("--feature-view-version", metavar="N", help="default: the view created last")
+    monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the last ingest")
     look = steps.add_parser(
         "watch", help="see whether forecasts, runs and data are there, and which alarms are to be told"
     )

@@ -1,7 +1,9 @@
 """Batch prediction: forecast every series with one model version; archive forecasts, explanation and run facts."""
 
 import logging
+import sys
 from datetime import datetime
+from importlib import import_module
 from typing import Any, Final, TypedDict, cast
 
 import polars as pl
@@ -9,12 +11,14 @@ import polars as pl
 import load_forecaster
 from forecast_core import provenance, tracking
 from forecast_core.archive import ForecastArchive
+from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.errors import WindowError
 from forecast_core.contracts.schema import EXPLANATIONS, KEY, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
-from forecast_core.runs import ForecastRun, newest_ingest, resolve_forecast_run
+from forecast_core.run_defaults import last_ingest
+from forecast_core.runs import ForecastRun, resolve_forecast_run
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +90,15 @@ def predict(
     Args:
         fh: Hours to forecast, at most those that the model was trained for.
         feature_view_version: As ``feature_view.create`` returned it; default that of the model.
-        model_version: As ``train.from_best_config`` returned it; default the newest.
-        start_datetime: First hour of the history; naive is UTC, text is ISO; default that of the newest ingest.
-        end_datetime: The hour after the last of the history; default that of the newest ingest.
-        reference_datetime: The history is as known at this time; default that of the newest ingest whose window ends
-            at ``end_datetime``.
-        dag_run_id: The orchestrator's name of the run; kept beside the forecasts by the run that makes them first.
+        model_version: As ``train.from_best_config`` returned it; default the one that the DAG run trained, or else
+            the one that training returned last.
+        start_datetime: First hour of the history; naive is UTC, text is ISO; default that of the ingest of the DAG run,
+            or else of the ingest written last.
+        end_datetime: The hour after the last of the history; default that of the same ingest.
+        reference_datetime: The history is as known at this time; default that of the ingest of the DAG run, or else of
+            the one written last, whose window ends at ``end_datetime``.
+        dag_run_id: The orchestrator's name of the run, kept beside the forecasts by the run that makes them first;
+            default that of the task, if Airflow runs this.
         forecast_from: As given to training (default); anything else is refused.
         settings: Where things are; default from the environment.
 
@@ -105,7 +112,7 @@ def predict(
         StorageError: If the stores cannot be read or written now.
         TrackingError: If the tracking database cannot be read now.
     """
-    settings = settings or Settings()
+    settings, dag_run = settings or Settings(), this_dag_run(dag_run_id)
     run = resolve_forecast_run(
         settings,
         fh=fh,
@@ -115,12 +122,13 @@ def predict(
         end_datetime=end_datetime,
         reference_datetime=reference_datetime,
         forecast_from=forecast_from,
+        dag_run=dag_run,
     )
     history = _history(settings, run)
     fitted = load_forecaster.load(tracking.download_model(settings, run.model))
     predictions, reasons = fitted.predict_and_explain(history, end=run.window.end, fh=run.fh)
     forecasts = provenance.forecast_rows(predictions, run=_names(run))
-    made_by = provenance.made_by("batch_prediction_pipeline.batch", dag_run_id=dag_run_id)
+    made_by = provenance.made_by("batch_prediction_pipeline.batch", dag_run=dag_run)
     facts = provenance.run_facts(forecasts, history, view=run.view, window=run.window, fh=run.fh, made_by=made_by)
     _archive(ForecastArchive(settings), run, facts=facts, reasons=reasons, forecasts=forecasts)
     return _summary(run, forecasts)
@@ -179,11 +187,11 @@ def _history(settings: Settings, run: ForecastRun) -> pl.DataFrame:
         reference_datetime=run.reference_datetime,
     )
     if history.is_empty():
-        newest = newest_ingest(store, run.view)
+        last = last_ingest(store, run.view)
         raise WindowError(
             f"as known at {_text(run.reference_datetime)}, {run.dataset} has no value from {_text(run.window.start)} "
-            f"up to {_text(run.window.end)} UTC; the newest ingest, known at {_text(newest.known_at)}, has "
-            f"{_text(newest.window.start)} up to {_text(newest.window.end)}: ask for that, or ingest this window",
+            f"up to {_text(run.window.end)} UTC; the last ingest, known at {_text(last.known_at)}, has "
+            f"{_text(last.window.start)} up to {_text(last.window.end)}: ask for that, or ingest this window",
             window=run.window,
             reference_datetime=run.reference_datetime,
         )
@@ -203,3 +211,8 @@ def sample(forecasts: pl.DataFrame) -> list[Sample]:
 
 def _text(time: Any) -> str:
     return str(time.strftime(DATETIME_FORMAT))
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("batch_prediction_pipeline.__main__").main(step="predict"))

@@ -70,7 +70,7 @@ def _forecast(lineage: Mapping[str, Any]) -> Iterator[str]:
     interval = f"80 % interval {forecast['q10']:,.3f} to {forecast['q90']:,.3f}"
     yield f"|   {forecast['energy_consumption']:,.3f} kWh, {interval}, quality: {forecast['quality']}"
     yield f"+-- run at {run['reference_datetime']}, feature view {run['feature_view_version']}"
-    yield f"|   DAG run      {run['dag_run_id'] or 'none: run from a shell'}"
+    yield f"|   DAG run      {_dag_run(run)}"
     yield f"|   history      {run['window_start']} to {run['window_end']}, as known at {run['reference_datetime']}"
     yield f"|                {run['history_rows']:,} values of {run['history_series']} series, {run['history_hash']}"
     if run["history_is_training_dataset"]:
@@ -80,10 +80,17 @@ def _forecast(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield from _code(run["code"])
 
 
+def _dag_run(facts: Mapping[str, Any]) -> str:
+    """Return the DAG and its run; version 1.0.0 did not record the DAG."""
+    if not facts["dag_run_id"]:
+        return "none: run from a shell"
+    return " ".join(filter(None, (facts.get("dag_id"), facts["dag_run_id"])))
+
+
 def _model(lineage: Mapping[str, Any]) -> Iterator[str]:
     model, configuration, dataset = (lineage[name] for name in ("model", "configuration", "training_dataset"))
     yield f"+-- model {model['version']}, MLflow run {model['run_id']}"
-    yield f"|   DAG run      {model['dag_run_id'] or 'none: run from a shell'}"
+    yield f"|   DAG run      {_dag_run(model)}"
     yield f"|   files        {model['source']}"
     for name, digest in model.get("files", {}).items():
         yield f"|                {name} {digest}"
@@ -113,7 +120,7 @@ def _observations(lineage: Mapping[str, Any]) -> Iterator[str]:
         yield f"    {ingest['known_at']}  {ingest['values']:,} of these values  {ingest.get('url', 'not recorded')}"
         if ingest.get("url"):
             yield f"        window {ingest['window_start']} to {ingest['window_end']}: {ingest['rows']:,} values"
-            yield f"        DAG run {ingest['dag_run_id'] or 'none: run from a shell'}"
+            yield f"        DAG run {_dag_run(ingest)}"
             yield f"        validation {ingest['validation_result'] or 'not recorded'}"
 
 

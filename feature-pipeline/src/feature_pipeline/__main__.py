@@ -12,12 +12,18 @@ import polars as pl
 from feature_pipeline import changes, consumer_types, extract, feature_view, maintenance, pipeline, quarantine
 from feature_pipeline.history import import_history
 from forecast_core.contracts.window import floor_hour
-from forecast_core.program import run_step
+from forecast_core.program import run_step, with_hyphens
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
-    options = vars(_parser().parse_args(arguments))
+def main(arguments: Sequence[str] | None = None, *, step: str | None = None) -> int:
+    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code.
+
+    Args:
+        arguments: As on the command line, which is the default.
+        step: The step, if ``arguments`` do not begin with it.
+    """
+    given = with_hyphens(sys.argv[1:] if arguments is None else arguments)
+    options = vars(_parser().parse_args([step, *given] if step else given))
     return run_step(options.pop("step"), options)
 
 
@@ -46,6 +52,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     # This file is the only place in this distribution where the clock is read.
     run.add_argument(
         "--reference",
+        "--export-end-reference-datetime",
         dest="export_end_reference_datetime",
         default=floor_hour(datetime.now(UTC)),
         metavar="TIME",
@@ -66,7 +73,7 @@ def _add_view(view: argparse.ArgumentParser) -> None:
         ("reference-datetime", "as known at this time"),
         ("dataset", "name of the source's dataset"),
     ):
-        view.add_argument(f"--{name}", help=f"{meaning} (default: that of the newest ingest)")
+        view.add_argument(f"--{name}", help=f"{meaning} (default: that of the last ingest)")
 
 
 def _add_history(history: argparse.ArgumentParser) -> None:

@@ -1,10 +1,14 @@
 """Feature views and training datasets: which rows a model is trained on, under numbers that never change meaning."""
 
+import sys
 from datetime import datetime
+from importlib import import_module
 from typing import TypedDict
 
+from forecast_core import step_log
 from forecast_core.alarms import tuning_is_due
 from forecast_core.contracts.arguments import yes_or_no
+from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.feature_store import FeatureStore
@@ -41,12 +45,14 @@ def create(
     reference_datetime: datetime | str | None = None,
     tune: bool | str = False,
     run_kind: str = "manual",
+    dag_run_id: str | None = None,
     settings: Settings | None = None,
 ) -> Created:
     """Return the versions of a feature group's feature view and of the training dataset that it gives for a window.
 
-    What is not given is that of the newest ingest into the feature group; if ``end_datetime`` is given, of the newest
-    ingest whose window ends there. The same rows in the same window have the same versions.
+    What is not given is that of the run's own ingest into the feature group: in Airflow the one of the same DAG run,
+    otherwise the one that was written last, which an ingest that is repeated becomes again. If ``end_datetime`` is
+    given, only ingests whose window ends there count. The same rows in the same window have the same versions.
 
     Args:
         feature_group_version: As given to ``pipeline.run``.
@@ -57,6 +63,7 @@ def create(
         tune: Whether somebody asks this run to tune.
         run_kind: ``backfill`` if the run is of a past hour. An alarm does not make such a run tune: an alarm is about
             now, so the forecasts of the backfill would depend on the order of its runs.
+        dag_run_id: The orchestrator's name of the run; default that of the task, if Airflow runs this.
         settings: Where the store is; default from the environment.
 
     Raises:
@@ -67,7 +74,7 @@ def create(
         StorageError: If the store cannot be read or written now.
     """
     settings = settings or Settings()
-    asked = yes_or_no("tune", tune)
+    asked, dag_run = yes_or_no("tune", tune), this_dag_run(dag_run_id)
     run = resolve_run(
         settings,
         feature_group_version=feature_group_version,
@@ -75,12 +82,22 @@ def create(
         start_datetime=start_datetime,
         end_datetime=end_datetime,
         reference_datetime=reference_datetime,
+        dag_run=dag_run,
     )
     store = FeatureStore(settings)
     view = store.create_feature_view(dataset=run.dataset, feature_group_version=run.feature_group_version)
     training = store.create_training_dataset(
         feature_view_version=view, window=run.window, reference_datetime=run.reference_datetime
     )
+    entry = step_log.Entry(
+        made="training_dataset",
+        dataset=run.dataset,
+        version=training.version,
+        feature_view_version=view,
+        reference_datetime=run.reference_datetime,
+        window=run.window,
+    )
+    step_log.write(settings, entry, dag_run=dag_run)
     due = tuning_is_due(settings, feature_view_version=view, reference_datetime=run.reference_datetime)
     return {
         "feature_view_version": view,
@@ -96,3 +113,8 @@ def create(
         "tuning_is_due": due,
         "tune": asked or (due and run_kind != "backfill"),
     }
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("feature_pipeline.__main__").main(step="create-feature-view"))

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from feature_pipeline import extract, pipeline
 from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.dag_run import DagRun, this_dag_run
 from forecast_core.contracts.errors import InvalidArgument, WindowError
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
@@ -81,9 +82,10 @@ def import_history(
     version = whole_number("feature_group_version", feature_group_version, least=1)
     chunks = _chunks(window, timedelta(days=whole_number("chunk_days", chunk_days, least=1)))
     imported = _nothing(url, version, window, reference_datetime=reference, chunks=len(chunks))
+    dag_run = this_dag_run(dag_run_id)
     for number, chunk in enumerate(chunks, start=1):
         logger.info("chunk %d of %d: %s", number, len(chunks), _text(chunk))
-        _import(chunk, imported, reference_datetime=reference, dag_run_id=dag_run_id, settings=settings)
+        _import(chunk, imported, reference_datetime=reference, dag_run=dag_run, settings=settings)
     return imported
 
 
@@ -112,7 +114,7 @@ def _nothing(
 
 
 def _import(
-    chunk: Window, imported: Imported, *, reference_datetime: datetime, dag_run_id: str | None, settings: Settings
+    chunk: Window, imported: Imported, *, reference_datetime: datetime, dag_run: DagRun | None, settings: Settings
 ) -> None:
     """Bring one chunk into the store, unless it is there, and add what that did to ``imported``."""
     version = imported["feature_group_version"]
@@ -132,7 +134,7 @@ def _import(
             feature_group_version=version,
             facts={},
             is_chunk=True,
-            dag_run_id=dag_run_id,
+            dag_run=dag_run,
             settings=settings,
         )
     except WindowError as error:

@@ -1,8 +1,10 @@
 """The feature pipeline: extract, transform, validate, load."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from datetime import datetime
+from importlib import import_module
 from time import perf_counter
 from typing import Final, TypedDict
 
@@ -15,6 +17,7 @@ from feature_pipeline.known import near
 from feature_pipeline.transform import check_coverage, hours_covered, missing_hours, transform
 from feature_pipeline.validation import validate
 from forecast_core.contracts.arguments import moment, whole_number
+from forecast_core.contracts.dag_run import DagRun, this_dag_run
 from forecast_core.contracts.schema import HOUR, SERIES
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window, floor_hour
@@ -88,7 +91,8 @@ def run(
         days_export: Days in the window.
         url: ``demo://denmark``, a path or ``file://`` to CSV or parquet, or ``https://…/dataset/NAME``.
         feature_group_version: With the source's dataset, names the feature group.
-        dag_run_id: The orchestrator's name of the run; recorded with the ingest.
+        dag_run_id: The orchestrator's name of the run, recorded with the ingest; default that of the task, if Airflow
+            runs this.
         settings: Where the store is; default from the environment.
 
     Returns:
@@ -113,7 +117,7 @@ def run(
         url=url,
         feature_group_version=whole_number("feature_group_version", feature_group_version, least=1),
         facts=facts,
-        dag_run_id=dag_run_id,
+        dag_run=this_dag_run(dag_run_id),
         settings=settings,
     )
     return {"days_delay": delay, "days_export": export, **loaded}
@@ -128,7 +132,7 @@ def load(
     feature_group_version: int,
     facts: Mapping[str, int],
     is_chunk: bool = False,
-    dag_run_id: str | None,
+    dag_run: DagRun | None,
     settings: Settings,
 ) -> Loaded:
     """Bring any window into the feature store as known at the reference time; ``run`` says what it raises.
@@ -141,7 +145,7 @@ def load(
         facts: More to record with the ingest.
         is_chunk: Whether the window is one of many of this reference time; the name of its validation then has the
             first hour of the window, too.
-        dag_run_id: As for ``run``.
+        dag_run: The run that ingests; None from a shell.
         settings: Where the store is.
     """
     begun = perf_counter()
@@ -202,7 +206,8 @@ def load(
         reference_datetime=reference_datetime,
         url=url,
         record={**facts, **recorded},
-        made_by=made_by("feature_pipeline.pipeline", dag_run_id=dag_run_id),
+        made_by=made_by("feature_pipeline.pipeline", dag_run=dag_run),
+        dag_run=dag_run,
     )
     _took("load", begun)
     return _told(recorded, counts)
@@ -278,3 +283,8 @@ def _took(step: str, begun: float) -> float:
     now = perf_counter()
     logger.info("%s took %.2f s", step, now - begun)
     return now
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("feature_pipeline.__main__").main(step="run"))

@@ -286,6 +286,36 @@ class ForecastArchive:
         frame = self._metrics.collect(lambda rows: rows.filter(*conditions).select(METRICS.names()))
         return frame.sort("reference_datetime", *METRICS.key[len(RUN) :])
 
+    def read_hours(
+        self,
+        *,
+        feature_view_version: int,
+        reference_datetimes: Sequence[datetime],
+        metrics: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return the metrics of level ``hour`` that some runs computed: of each hour and metric the last one.
+
+        Args:
+            feature_view_version: The feature view of the runs.
+            reference_datetimes: Reference times of the runs.
+            metrics: Only these; None for all.
+
+        Returns:
+            ``datetime_utc``, ``metric``, ``value``, ``n`` and ``reference_datetime``, sorted by the first two.
+        """
+        times = pl.Series(RUN[1], [as_utc(each) for each in reference_datetimes], METRICS[RUN[1]])
+        conditions = [
+            pl.col("feature_view_version") == feature_view_version,
+            pl.col(_DATE).is_in(times.dt.date().unique().implode()),
+            pl.col(RUN[1]).is_in(times.implode()),
+            pl.col("level") == "hour",
+        ]
+        conditions += [] if metrics is None else [pl.col("metric").is_in(list(metrics))]
+        columns = ["datetime_utc", "metric", "value", "n", "reference_datetime"]
+        found = self._metrics.collect(lambda rows: rows.filter(*conditions).select(columns))
+        last = found.sort("reference_datetime").unique(["datetime_utc", "metric"], keep="last")
+        return last.sort("datetime_utc", "metric")
+
 
 def _replace_run(
     target: Table, frame: pl.DataFrame, *, run: tuple[int, datetime] | None = None, makers: tuple[str, ...] = ()

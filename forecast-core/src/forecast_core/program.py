@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from forecast_core.contracts.errors import ForecastingError
@@ -13,6 +13,19 @@ def get_logger(name: str) -> logging.Logger:
     """Return the logger ``name``, with messages from INFO up going to stderr where nobody has set logging up yet."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return logging.getLogger(name)
+
+
+def with_hyphens(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with the names of options spelt with hyphens: ``--days_delay`` is taken for ``--days-delay``.
+
+    >>> with_hyphens(["--days_delay", "15", "--url=my_file.csv"])
+    ['--days-delay', '15', '--url=my_file.csv']
+    """
+    spelt = []
+    for each in arguments:
+        name, equals, value = each.partition("=")
+        spelt.append(f"{name.replace('_', '-')}{equals}{value}" if name.startswith("--") else each)
+    return spelt
 
 
 def run_step(

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import polars as pl
 
-from forecast_core import tracking
+from forecast_core import step_log, tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import moment, whole_number
@@ -132,6 +132,7 @@ def remove_run(
     if view is not None:
         rows["alarms"] = Alarms(settings).remove_checks(feature_view_version=view, reference_datetime=at)
         rows |= ForecastArchive(settings).remove_run(feature_view_version=view, reference_datetime=at)
+    rows["step_log"] = step_log.remove(settings, dataset=dataset, reference_datetime=at)
     rows["ingests"], values = FeatureStore(settings).remove_ingests(
         dataset=dataset, feature_group_version=version, reference_datetime=at
     )

@@ -1,24 +1,26 @@
 """One value for a run, and the one resolver of it: what the arguments of every entry point stand for.
 
-Entry points take versions and times, or None for "the newest". Each is resolved here once, so that everything below
-works with definite versions.
+Entry points take versions and times, or None. Each None is resolved here once, so that everything below works with
+definite versions. It stands for what the same DAG run got from the step before; where there is no such thing, as in a
+shell, for what was written last (``run_defaults``). docs/from-the-course.md has the table of all defaults.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from forecast_core import tracking
+from forecast_core import run_defaults, tracking
 from forecast_core.contracts.arguments import FORECAST_FROM, forecast_gap, moment, whole_number
-from forecast_core.contracts.errors import InvalidArgument, NotFoundError
+from forecast_core.contracts.dag_run import DagRun
+from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window
-from forecast_core.feature_store import FeatureStore, FeatureView, Ingest, TrainingDataset
+from forecast_core.feature_store import FeatureStore, FeatureView, TrainingDataset
 from forecast_core.tracking import ModelVersion
 
 Time = datetime | str | None
-"""A time as entry points take it: naive is UTC, text is ISO, None stands for that of the newest ingest."""
+"""A time as entry points take it: naive is UTC, text is ISO, None stands for that of the run's own ingest."""
 Number = int | str | None
-"""A version as entry points take it: a whole number or its digits; None stands for the newest."""
+"""A version as entry points take it: a whole number or its digits; None stands for that of the run itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,12 @@ def resolve_run(
     start_datetime: Time = None,
     end_datetime: Time = None,
     reference_datetime: Time = None,
+    dag_run: DagRun | None = None,
 ) -> Run:
     """Return what a step sees that is given a feature group.
 
-    What is None is that of the newest ingest into the feature group; if ``end_datetime`` is given, of the newest ingest
-    whose window ends there.
+    What is None is that of the ingest of the DAG run into the feature group, or else of the ingest written last; if
+    ``end_datetime`` is given, only ingests whose window ends there count; those of ``reference_datetime`` come first.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or the window is empty or not of full hours.
@@ -80,7 +83,9 @@ def resolve_run(
     if dataset is not None and start is not None and end is not None and reference is not None:
         window = Window(start, end)
     else:
-        ingest = _ingest(store, version, dataset, start, end)
+        ingest = run_defaults.ingest_meant(
+            store, version, dataset=dataset, start=start, end=end, reference_datetime=reference, dag_run=dag_run
+        )
         window = Window(start or ingest.window.start, end or ingest.window.end)
         dataset, reference = dataset or ingest.dataset, reference or ingest.known_at
     return Run(reference_datetime=reference, window=window, dataset=dataset, feature_group_version=version)
@@ -94,11 +99,13 @@ def resolve_training_run(
     training_dataset_version: Number = None,
     reference_datetime: Time = None,
     forecast_from: str = FORECAST_FROM[0],
+    dag_run: DagRun | None = None,
 ) -> TrainingRun:
     """Return what a step trains or tunes on.
 
-    The training dataset is by default the newest, of the feature view if that is given; the reference time is by
-    default that as of which the training dataset was first made.
+    The training dataset is by default the one that the DAG run created, or else the one created last, of the feature
+    view if that is given. The reference time is by default the one for which that was asked: the same rows are the same
+    training dataset at many reference times, and the one that was first says nothing about this run.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or the training dataset is not of the feature view.
@@ -109,8 +116,9 @@ def resolve_training_run(
     number = _number("feature_view_version", feature_view_version)
     given = None if number is None else store.feature_view(number)
     version = _number("training_dataset_version", training_dataset_version)
+    asked = _time("reference_datetime", reference_datetime)
     dataset = (
-        store.newest_training_dataset(feature_view_version=number)
+        store.last_training_dataset(feature_view_version=number, reference_datetime=asked, dag_run=dag_run)
         if version is None
         else store.training_dataset(version)
     )
@@ -122,7 +130,7 @@ def resolve_training_run(
             feature_view_version=number,
         )
     view = given or store.feature_view(dataset.feature_view_version)
-    reference = _time("reference_datetime", reference_datetime) or dataset.known_at
+    reference = asked or run_defaults.created_for(settings, dataset, dag_run=dag_run)
     return TrainingRun(
         reference_datetime=reference,
         window=dataset.window,
@@ -145,12 +153,14 @@ def resolve_forecast_run(
     end_datetime: Time = None,
     reference_datetime: Time = None,
     forecast_from: str | None = None,
+    dag_run: DagRun | None = None,
 ) -> ForecastRun:
     """Return what a step forecasts with.
 
-    The model is by default the newest, of the feature view if that is given; the view is that of the model. The window
-    is by default that of the newest ingest; the reference time that of the newest ingest whose window ends at
-    ``end_datetime``, or else of the newest.
+    The model is by default the one that the DAG run trained, or else the one that training returned last, of the
+    feature view if that is given; the view is that of the model. The window is by default that of the ingest of the DAG
+    run, or else of the ingest written last; the reference time that of such an ingest whose window ends at
+    ``end_datetime``, if there is one.
 
     Args:
         settings: Where the stores are.
@@ -161,6 +171,7 @@ def resolve_forecast_run(
         end_datetime: The hour after the last of the history.
         reference_datetime: The history is as known at this time.
         forecast_from: As given to training (None); anything else is refused.
+        dag_run: The run that asks; None from a shell.
 
     Raises:
         InvalidArgument: If an argument cannot be read, or versions do not belong together.
@@ -172,14 +183,28 @@ def resolve_forecast_run(
     wanted = _number("feature_view_version", feature_view_version)
     if wanted is not None:
         store.feature_view(wanted)
-    model = _model(settings, _number("model_version", model_version), wanted)
+    asked = _time("reference_datetime", reference_datetime)
+    number = _number("model_version", model_version)
+    model = (
+        run_defaults.model_meant(settings, wanted, reference_datetime=asked, dag_run=dag_run)
+        if number is None
+        else _trained(settings, number, wanted)
+    )
     view = store.feature_view(int(model.tags["feature_view_version"]))
     start, end = _time("start_datetime", start_datetime), _time("end_datetime", end_datetime)
     if start is None or end is None:
-        newest = newest_ingest(store, view).window
-        start, end = start or newest.start, end or newest.end
+        ingest = run_defaults.ingest_meant(
+            store,
+            view.feature_group_version,
+            dataset=view.dataset,
+            start=start,
+            end=end,
+            reference_datetime=asked,
+            dag_run=dag_run,
+        )
+        start, end = start or ingest.window.start, end or ingest.window.end
     window = Window(start, end)
-    reference = _time("reference_datetime", reference_datetime) or _known_at(store, view, window.end)
+    reference = asked or run_defaults.known_at(store, view, window.end, dag_run=dag_run)
     gap = int(model.tags.get("gap", 0))
     _check_gap(gap, forecast_from, window, reference)
     return ForecastRun(
@@ -194,25 +219,18 @@ def resolve_forecast_run(
     )
 
 
-def resolve_reference(settings: Settings, view: FeatureView, reference_datetime: Time) -> datetime:
-    """Return the reference time; by default that of the newest ingest into the feature group of the view.
+def resolve_reference(
+    settings: Settings, view: FeatureView, reference_datetime: Time, *, dag_run: DagRun | None = None
+) -> datetime:
+    """Return the reference time; by default that of ``run_defaults.last_ingest``.
 
     Raises:
         InvalidArgument: If the time cannot be read.
         NotFoundError: If none is given and nothing was ever ingested.
         StorageError: If the store cannot be read now.
     """
-    return _time("reference_datetime", reference_datetime) or newest_ingest(FeatureStore(settings), view).known_at
-
-
-def newest_ingest(store: FeatureStore, view: FeatureView) -> Ingest:
-    """Return the newest ingest into the feature group of a view.
-
-    Raises:
-        NotFoundError: If nothing was ever ingested.
-        StorageError: If the store cannot be read now.
-    """
-    return _ingest(store, view.feature_group_version, view.dataset, None, None)
+    given = _time("reference_datetime", reference_datetime)
+    return given or run_defaults.last_ingest(FeatureStore(settings), view, dag_run=dag_run).known_at
 
 
 def _time(name: str, value: Time) -> datetime | None:
@@ -223,44 +241,12 @@ def _number(name: str, value: Number) -> int | None:
     return None if value is None else whole_number(name, value, least=1)
 
 
-def _known_at(store: FeatureStore, view: FeatureView, window_end: datetime) -> datetime:
-    group, dataset = view.feature_group_version, view.dataset
-    ending = store.latest_ingest(feature_group_version=group, dataset=dataset, window_end=window_end)
-    return (ending or newest_ingest(store, view)).known_at
+def _trained(settings: Settings, version: int, feature_view_version: int | None) -> ModelVersion:
+    """Return a model version.
 
-
-def _ingest(
-    store: FeatureStore, version: int, dataset: str | None, start: datetime | None, end: datetime | None
-) -> Ingest:
-    """Return the ingest that stands for what was not given."""
-    latest = store.latest_ingest(feature_group_version=version, dataset=dataset)
-    if latest is None:
-        existing = [f"{name} version {number}" for name, number in store.feature_group_versions()]
-        raise NotFoundError(
-            f"there is no feature group {dataset + ' ' if dataset else ''}version {version}; "
-            f"there are {', '.join(existing) or 'none yet'}: run the feature pipeline first",
-            feature_group_version=version,
-            existing=existing,
-        )
-    if end is None:
-        return latest
-    ending = store.latest_ingest(feature_group_version=version, dataset=dataset, window_end=end)
-    if ending is None and start is None:
-        raise NotFoundError(
-            f"no ingest into feature group version {version} has a window that ends at {end:{DATETIME_FORMAT}}; "
-            f"the newest ends at {latest.window.end:{DATETIME_FORMAT}}: give start_datetime too, or run the feature "
-            "pipeline for that window first",
-            end_datetime=end,
-        )
-    return ending or latest
-
-
-def _model(settings: Settings, version: int | None, feature_view_version: int | None) -> ModelVersion:
-    if version is None:
-        newest = tracking.newest_model(settings, feature_view_version=feature_view_version)
-        if newest is None:
-            raise NotFoundError("there is no model yet: run training_pipeline.train.from_best_config first")
-        return newest
+    Raises:
+        InvalidArgument: If it was trained with another feature view than the one that is given.
+    """
     model = tracking.model_version(settings, version)
     trained_with = int(model.tags["feature_view_version"])
     if feature_view_version not in (None, trained_with):

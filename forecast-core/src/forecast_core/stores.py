@@ -6,7 +6,16 @@ Each table is declared once, beside the code that reads and writes it; a test fi
 from datetime import timedelta
 from typing import Final
 
-from forecast_core import alarms, archive, consumer_types, feature_store, quarantine, scored_hours, validations
+from forecast_core import (
+    alarms,
+    archive,
+    consumer_types,
+    feature_store,
+    quarantine,
+    scored_hours,
+    step_log,
+    validations,
+)
 from forecast_core.contracts.settings import Settings
 from forecast_core.tables import upkeep
 from forecast_core.tables.declaration import Declaration
@@ -15,6 +24,7 @@ from forecast_core.tracking import decisions, searches
 
 TABLES: Final[tuple[Declaration, ...]] = (
     *feature_store.TABLES,
+    step_log.TABLE,
     *quarantine.TABLES,
     *validations.TABLES,
     *archive.TABLES,

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from forecast_core.contracts.arguments import FORECAST_FROM
-from forecast_core.program import run_step
+from forecast_core.program import run_step, with_hyphens
 from training_pipeline import best_config, hyperparameter_tuning, promotion, train
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code."""
-    options = vars(_parser().parse_args(arguments))
+def main(arguments: Sequence[str] | None = None, *, step: str | None = None) -> int:
+    """Run one step: its JSON result goes to stdout, an error as one line to stderr; return the exit code.
+
+    Args:
+        arguments: As on the command line, which is the default.
+        step: The step, if ``arguments`` do not begin with it.
+    """
+    given = with_hyphens(sys.argv[1:] if arguments is None else arguments)
+    options = vars(_parser().parse_args([step, *given] if step else given))
     if "reference_datetime" in options and options["step"] in (promotion.promote, promotion.rollback):
         # A person's decision holds from now on.
         options["reference_datetime"] = options["reference_datetime"] or datetime.now(UTC)
@@ -28,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--timeout", metavar="SECONDS", help="begin no trial after this (default: 3600)")
     upload = steps.add_parser("upload-best-config", help="keep the best configuration of a search for training")
     upload.set_defaults(step=best_config.upload)
-    upload.add_argument("--sweep-id", required=True, metavar="ID", help="as tune printed it")
+    upload.add_argument("--sweep-id", metavar="ID", help="as tune printed it (default: the last one)")
     fit = steps.add_parser("train", help="train, compare with the seasonal naive forecast, register")
     fit.set_defaults(step=train.from_best_config)
     fit.add_argument("--retrain", metavar="POLICY", help="every_run (default), 'every N hours' or on_alarm")
@@ -48,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     for each in (tune, fit):
         each.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
         each.add_argument("--feature-view-version", metavar="N", help="default: that of the training dataset")
-        each.add_argument("--training-dataset-version", metavar="N", help="default: the newest")
-        each.add_argument("--reference-datetime", metavar="TIME", help="default: when the training dataset was known")
+        each.add_argument("--training-dataset-version", metavar="N", help="default: the one created last")
+        each.add_argument("--reference-datetime", metavar="TIME", help="default: for which the dataset was created")
         each.add_argument(
             "--forecast-from",
             default=FORECAST_FROM[0],

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from forecast_core import tracking
+from forecast_core import step_log, tracking
+from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.errors import NotFoundError
 from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import Search, Searches, SearchResult, search_as_json
@@ -23,13 +26,13 @@ class BestConfig(SearchResult):
     run_id: str
 
 
-def upload(sweep_id: str, *, settings: Settings | None = None) -> BestConfig:
+def upload(sweep_id: str | None = None, *, settings: Settings | None = None) -> BestConfig:
     """Make the best configuration of a search a challenger of the champion; the same again changes nothing.
 
     It is also kept as the artifact ``best_config`` of an MLflow run, for people to look at.
 
     Args:
-        sweep_id: As ``hyperparameter_tuning.run`` returned it.
+        sweep_id: As ``hyperparameter_tuning.run`` returned it; default the search of the DAG run, or else the last one.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -40,7 +43,8 @@ def upload(sweep_id: str, *, settings: Settings | None = None) -> BestConfig:
         TrackingError: If the tracking database cannot be used now.
         StorageError: If the store or the artifact cannot be written.
     """
-    settings, wanted = settings or Settings(), str(sweep_id)
+    settings = settings or Settings()
+    wanted = _last_search(settings) if sweep_id is None else str(sweep_id)
     searches = Searches(settings)
     found = searches.found()
     if wanted not in found:
@@ -56,6 +60,14 @@ def upload(sweep_id: str, *, settings: Settings | None = None) -> BestConfig:
         searches.write(search, uploaded=True)
     logger.info("best configuration of sweep %s: objective %.4f", wanted, search["best_value"])
     return BestConfig(**search_as_json(search), run_id=run_id)
+
+
+def _last_search(settings: Settings) -> str:
+    """Return the id of the search of this DAG run, or else of the one that was asked for last."""
+    searches = step_log.entries(settings, "search", dag_run=this_dag_run())
+    for each in searches:
+        return each.sweep_id
+    raise NotFoundError("there is no search yet: run hyperparameter_tuning.run first, or give sweep_id")
 
 
 def _shown_run(settings: Settings, search: Search) -> str:
@@ -86,3 +98,8 @@ def _shown_run(settings: Settings, search: Search) -> str:
         tags={"reference_datetime": result["reference_datetime"]},
     )
     return run_id
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("training_pipeline.__main__").main(step="upload-best-config"))

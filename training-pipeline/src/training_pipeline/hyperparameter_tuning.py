@@ -3,13 +3,16 @@
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib import import_module
 from statistics import fmean
 from typing import Final, cast
 
-from forecast_core import tracking
+from forecast_core import step_log, tracking
 from forecast_core.contracts.arguments import whole_number
+from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
 from forecast_core.runs import TrainingRun, resolve_training_run
@@ -33,6 +36,7 @@ def run(
     timeout: float | str | None = None,
     reference_datetime: datetime | str | None = None,
     forecast_from: str = "last_observation",
+    dag_run_id: str | None = None,
     settings: Settings | None = None,
 ) -> SearchResult:
     """Search the configuration that forecasts the last days of a training dataset best, but for the latest ones.
@@ -46,13 +50,15 @@ def run(
     Args:
         fh: Hours to forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
-        training_dataset_version: As ``feature_view.create`` returned it; default the newest.
+        training_dataset_version: As ``feature_view.create`` returned it; default the one that the DAG run
+            created, or else the one created last.
         trials: Trials to run, the shipped default being the first; default ``settings.tuning_trials``.
         timeout: Seconds after which no further trial is begun; calling again goes on; default
             ``settings.tuning_seconds``.
-        reference_datetime: Reference time of the run; default when the training dataset became known.
+        reference_datetime: Reference time of the run; default that for which the training dataset was created.
         forecast_from: ``last_observation``: the first hour to forecast follows the training window;
             ``reference_time``: it is the reference time, however late the observations are.
+        dag_run_id: The orchestrator's name of the run; default that of the task, if Airflow runs this.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -65,7 +71,7 @@ def run(
         WindowError: If the training window is too short to compare configurations in it.
         TrackingError: If the tracking database cannot be used now, or another process runs this sweep.
     """
-    settings = settings or Settings()
+    settings, dag_run = settings or Settings(), this_dag_run(dag_run_id)
     run = resolve_training_run(
         settings,
         fh=fh,
@@ -73,12 +79,24 @@ def run(
         training_dataset_version=training_dataset_version,
         reference_datetime=reference_datetime,
         forecast_from=forecast_from,
+        dag_run=dag_run,
     )
     target = whole_number("trials", settings.tuning_trials if trials is None else trials, least=1)
     seconds = _seconds(settings.tuning_seconds if timeout is None else timeout)
     sweep_id = _sweep_id(run, target)
     with tracking.lock(settings, f"sweep-{sweep_id}", wait=_OTHER_SEARCH_WAIT) as held:
-        return _found(settings, run, sweep_id, target) or _search(settings, run, sweep_id, target, seconds, held)
+        result = _found(settings, run, sweep_id, target) or _search(settings, run, sweep_id, target, seconds, held)
+    entry = step_log.Entry(
+        made="search",
+        dataset=run.dataset,
+        version=run.training_dataset.version,
+        sweep_id=sweep_id,
+        feature_view_version=run.view.version,
+        reference_datetime=run.reference_datetime,
+        window=run.window,
+    )
+    step_log.write(settings, entry, dag_run=dag_run)
+    return result
 
 
 def _seconds(timeout: float | str) -> float:
@@ -218,3 +236,8 @@ def _finish(settings: Settings, run: TrainingRun, sweep_id: str) -> SearchResult
     )
     searches.write(search, uploaded=False)
     return search_as_json(search)
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("training_pipeline.__main__").main(step="tune"))

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import logging
+import sys
 import tempfile
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Final, TypedDict
 
 import load_forecaster
-from forecast_core import tracking
+from forecast_core import step_log, tracking
+from forecast_core.contracts.dag_run import DagRun, this_dag_run
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
 from forecast_core.provenance import made_by
@@ -74,12 +77,14 @@ def from_best_config(
     Args:
         fh: Hours that the model shall forecast.
         feature_view_version: As ``feature_view.create`` returned it; default that of the training dataset.
-        training_dataset_version: As ``feature_view.create`` returned it; default the newest.
-        reference_datetime: Searches and decisions of later reference times do not count; default when the training
-            dataset became known.
+        training_dataset_version: As ``feature_view.create`` returned it; default the one that the DAG run
+            created, or else the one created last.
+        reference_datetime: Searches and decisions of later reference times do not count; default that for which the
+            training dataset was created.
         retrain: When to train: ``every_run``, ``every N hours`` or ``on_alarm``; otherwise the newest model of the
             champion's recipe is returned; None or an empty text means ``settings.retrain``.
-        dag_run_id: The orchestrator's name of the run; kept with the model version by the run that trains it first.
+        dag_run_id: The orchestrator's name of the run, kept with the model version by the run that trains it first;
+            default that of the task, if Airflow runs this.
         forecast_from: ``last_observation``: the first hour to forecast follows the training window;
             ``reference_time``: it is the reference time, however late the observations are.
         settings: Where things are; default from the environment.
@@ -95,7 +100,7 @@ def from_best_config(
         StorageError: If the feature store or the model's files cannot be read or written now.
         TrackingError: If the tracking database cannot be used now.
     """
-    settings = settings or Settings()
+    settings, dag_run = settings or Settings(), this_dag_run(dag_run_id)
     run = resolve_training_run(
         settings,
         fh=fh,
@@ -103,6 +108,7 @@ def from_best_config(
         training_dataset_version=training_dataset_version,
         reference_datetime=reference_datetime,
         forecast_from=forecast_from,
+        dag_run=dag_run,
     )
     policy = retraining.policy(retrain or settings.retrain)
     verdict = champion.decide(settings, run)
@@ -111,7 +117,8 @@ def from_best_config(
     fingerprint = _fingerprint(run, verdict)
     with tracking.lock(settings, f"train-{fingerprint[:16]}", wait=_SAME_TRAINING_WAIT) as held:
         registered = tracking.find_model_versions(settings, {"fingerprint": fingerprint})
-        model = registered[0] if registered else _register(settings, run, verdict, fingerprint, dag_run_id, held)
+        model = registered[0] if registered else _register(settings, run, verdict, fingerprint, dag_run, held)
+    _log(settings, run, model, dag_run)
     tracking.follow_champion(settings, feature_view_version=run.view.version, fh=run.fh)
     # By whom the model was made, and not whether this call made it: a run that is repeated answers the same.
     trained = model.tags["reference_datetime"] == run.reference_datetime.strftime(DATETIME_FORMAT)
@@ -120,18 +127,30 @@ def from_best_config(
     return _report(model, verdict, Training(policy=policy.text, trained=trained, reason=reason))
 
 
+def _log(settings: Settings, run: TrainingRun, model: ModelVersion, dag_run: DagRun | None) -> None:
+    entry = step_log.Entry(
+        made="model",
+        dataset=run.dataset,
+        version=model.version,
+        feature_view_version=run.view.version,
+        reference_datetime=run.reference_datetime,
+        window=run.window,
+    )
+    step_log.write(settings, entry, dag_run=dag_run)
+
+
 def _fingerprint(run: TrainingRun, verdict: Verdict) -> str:
     identity = {**data.identity(run, entry_module=__name__), "config": verdict.choice.config.to_dict()}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _register(
-    settings: Settings, run: TrainingRun, verdict: Verdict, fingerprint: str, dag_run_id: str | None, held: Held
+    settings: Settings, run: TrainingRun, verdict: Verdict, fingerprint: str, dag_run: DagRun | None, held: Held
 ) -> ModelVersion:
     """Register the finished run of this training, after training if there is none; nothing is visible before that."""
     wanted = {"fingerprint": fingerprint, "artifact": "model"}
     finished = [each for each in tracking.find_runs(settings, wanted) if each.status == "FINISHED"]
-    run_id = finished[-1].run_id if finished else _train(settings, run, verdict, wanted, dag_run_id)
+    run_id = finished[-1].run_id if finished else _train(settings, run, verdict, wanted, dag_run)
     [trained] = [each for each in tracking.find_runs(settings, wanted) if each.run_id == run_id]
     tags = {name: value for name, value in trained.tags.items() if not name.startswith("mlflow.")}
     source = f"{trained.artifact_uri.rstrip('/')}/{_FOLDER}"
@@ -142,7 +161,7 @@ def _register(
 
 
 def _train(
-    settings: Settings, run: TrainingRun, verdict: Verdict, wanted: dict[str, str], dag_run_id: str | None
+    settings: Settings, run: TrainingRun, verdict: Verdict, wanted: dict[str, str], dag_run: DagRun | None
 ) -> str:
     """Evaluate, fit on everything and keep the files in an MLflow run, which is finished last."""
     history, choice = data.load(run, settings), verdict.choice
@@ -162,7 +181,7 @@ def _train(
         load_forecaster.save(fitted, Path(folder))
         files = of_files(Path(folder))
         tracking.log_files(settings, run_id, Path(folder), folder=_FOLDER)
-    made = made_by("training_pipeline.train", dag_run_id=dag_run_id)
+    made = made_by("training_pipeline.train", dag_run=dag_run)
     tags = {
         **_provenance(run, verdict, evaluation.metrics),
         "files": json.dumps(files),
@@ -225,3 +244,8 @@ def _report(model: ModelVersion, verdict: Verdict, training: Training) -> Traini
         code_version=tags["code_version"],
         run_id=model.run_id,
     )
+
+
+if __name__ == "__main__":
+    # By name: a command line computes no result, so its content is no part of the code of one (provenance).
+    sys.exit(import_module("training_pipeline.__main__").main(step="train"))

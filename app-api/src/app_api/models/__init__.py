@@ -1,5 +1,6 @@
 """What the API answers, as types: JSON by these names; times are ISO 8601 in UTC, energy is in kWh for the hour."""
 
+from app_api.models.archived import ArchivedForecast, HourMetric, SeriesArchive
 from app_api.models.catalogue import Area, ConsumerType, FeatureView, Series
 from app_api.models.forecasts import ExplainedHour, Explanation, ForecastHour, Part, SeriesForecast
 from app_api.models.monitoring import Alarm, Metric
@@ -13,6 +14,7 @@ from app_api.models.runs import DagRun, DagRuns, DagTask, Provenance, Run
 
 __all__ = [
     "Alarm",
+    "ArchivedForecast",
     "Area",
     "ConsumerType",
     "DagRun",
@@ -29,6 +31,7 @@ __all__ = [
     "ForecastHour",
     "Freshness",
     "Health",
+    "HourMetric",
     "Ingest",
     "Metric",
     "Model",
@@ -43,6 +46,7 @@ __all__ = [
     "Revision",
     "Run",
     "Series",
+    "SeriesArchive",
     "SeriesForecast",
     "SeriesObservations",
     "SeriesRevisions",

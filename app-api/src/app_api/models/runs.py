@@ -24,6 +24,7 @@ class Run(Model):
     forecasts: int = Field(examples=[1824])
     forecasts_hash: str
     in_future: bool = Field(description="The reference time is still to come, so the run is not the newest.")
+    dag_id: str | None = Field(None, description="The DAG; null from a shell.", examples=["ml_pipeline"])
     dag_run_id: str | None = Field(examples=["scheduled__2024-03-31T05:00:00+00:00"])
     airflow_url: str | None = Field(description="The DAG run's page, where Airflow's address is set.")
 

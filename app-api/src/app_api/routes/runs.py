@@ -8,7 +8,7 @@ import polars as pl
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from app_api.airflow import Airflow, page_of
+from app_api.airflow import DAG, Airflow, page_of
 from app_api.answers import hashed_answer, json_answer, served_by
 from app_api.models import DagRuns, Page, Provenance, Run
 from app_api.paging import paged
@@ -108,12 +108,15 @@ def trace(
 
 
 def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
-    dag_run = json.loads(facts["made_by"]).get("dag_run_id")
+    made_by = json.loads(facts["made_by"])
+    dag_id, dag_run = made_by.get("dag_id"), made_by.get("dag_run_id")
     view = served.current.views.get(facts["feature_view_version"])
     return {
         **{name: value for name, value in facts.items() if name != "made_by"},
         "in_future": facts["reference_datetime"] > served.current.now,
         "dataset": None if view is None else view.view.dataset,
+        "dag_id": dag_id,
         "dag_run_id": dag_run,
-        "airflow_url": page_of(served.settings, dag_run),
+        # Version 1.0.0 recorded no DAG: its runs are those of ml_pipeline.
+        "airflow_url": page_of(served.settings, dag_run, dag=dag_id or DAG),
     }

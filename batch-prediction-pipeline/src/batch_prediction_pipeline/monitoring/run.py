@@ -13,6 +13,7 @@ from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
 from forecast_core.contracts.arguments import whole_number
+from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT, Window
 from forecast_core.feature_store import FeatureStore, FeatureView
@@ -94,7 +95,7 @@ class _Evaluation:
 
 
 def compute(
-    feature_view_version: int | str,
+    feature_view_version: int | str | None = None,
     *,
     reference_datetime: datetime | str | None = None,
     settings: Settings | None = None,
@@ -110,8 +111,10 @@ def compute(
     completes the figures.
 
     Args:
-        feature_view_version: As ``feature_view.create`` returned it.
-        reference_datetime: Naive is UTC, text is ISO; default that of the newest ingest.
+        feature_view_version: As ``feature_view.create`` returned it; default what it returned to the DAG run, or else
+            last.
+        reference_datetime: Naive is UTC, text is ISO; default that of the ingest of the DAG run, or else of
+            the one written last.
         settings: Where things are; default from the environment.
 
     Returns:
@@ -123,9 +126,11 @@ def compute(
         StorageError: If the stores cannot be read or written now.
         TrackingError: If the tracking database cannot be read now.
     """
-    settings = settings or Settings()
+    settings, dag_run = settings or Settings(), this_dag_run()
+    if feature_view_version is None:
+        feature_view_version = FeatureStore(settings).last_training_dataset(dag_run=dag_run).feature_view_version
     view = FeatureStore(settings).feature_view(whole_number("feature_view_version", feature_view_version, least=1))
-    evaluation = _Evaluation(settings, view, resolve_reference(settings, view, reference_datetime))
+    evaluation = _Evaluation(settings, view, resolve_reference(settings, view, reference_datetime, dag_run=dag_run))
     newest = evaluation.archive.newest_run(
         feature_view_version=view.version, reference_until=evaluation.reference_datetime
     )

@@ -133,6 +133,24 @@ def record_text(record: Mapping[str, Any]) -> str:
         raise InvalidArgument(f"the record of an ingest must be plain JSON: {error}", record=record) from error
 
 
+def written_at(
+    table: Table, *, dataset: str, feature_group_version: int, known_at: datetime, window: Window
+) -> Ingest | None:
+    """Return the ingest of a group, reference time and window, or None."""
+    conditions = _conditions(dataset, feature_group_version, window.end, known_at, known_at)
+    found = table.collect(lambda rows: rows.filter(pl.col("window_start") == window.start, *conditions))
+    return None if found.is_empty() else _from_row(found.row(0, named=True))
+
+
+def last_written(
+    table: Table, *, dataset: str | None, feature_group_version: int, window_end: datetime | None
+) -> Ingest | None:
+    """Return the ingest whose facts were written last, or None; ingests of version 1.0.0 are in no other order."""
+    conditions = _conditions(dataset, feature_group_version, window_end, None, None)
+    last = table.collect(lambda rows: rows.filter(*conditions).sort("written", "known_at").tail(1))
+    return None if last.is_empty() else _from_row(last.row(0, named=True))
+
+
 def latest(
     table: Table,
     *,

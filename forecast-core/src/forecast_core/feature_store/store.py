@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from forecast_core import step_log
+from forecast_core.contracts.dag_run import DagRun
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError, WindowError
 from forecast_core.contracts.schema import OBSERVATIONS, SERIES
 from forecast_core.contracts.settings import Settings
@@ -77,8 +79,11 @@ class FeatureStore:
         url: str,
         record: Mapping[str, Any],
         made_by: Mapping[str, Any] | None = None,
+        dag_run: DagRun | None = None,
     ) -> IngestCounts:
-        """Store what a source gave at a reference time for all hours of a window; the same again commits nothing.
+        """Store what a source gave at a reference time for all hours of a window.
+
+        The same again changes nothing but the order of writing: it is then the ingest that was written last.
 
         Args:
             frame: OBSERVATIONS of the window's hours; a key that is not in it is absent.
@@ -89,6 +94,7 @@ class FeatureStore:
             url: The source.
             record: More facts about the ingest, plain JSON.
             made_by: Code and DAG run, plain JSON; the same ingest again keeps those that made it first.
+            dag_run: The run that ingests; None from a shell. ``last_ingest`` finds its ingest by it.
 
         Returns:
             How the values differ from everything known before.
@@ -104,6 +110,10 @@ class FeatureStore:
         counts = observations.ingest(group, given, window=window, known_at=moment)
         facts = Ingest(dataset, feature_group_version, moment, window, url, counts, record, made_by or {})
         ingests.write(self._ingests, facts)
+        entry = step_log.Entry(
+            made="ingest", dataset=dataset, version=feature_group_version, reference_datetime=moment, window=window
+        )
+        step_log.write(self.settings, entry, dag_run=dag_run)
         return counts
 
     def remove_ingests(
@@ -299,6 +309,51 @@ class FeatureStore:
             known_until=None if known_until is None else as_utc(known_until),
         )
 
+    def last_ingest(
+        self,
+        *,
+        feature_group_version: int,
+        dataset: str | None = None,
+        window_end: datetime | None = None,
+        reference_datetime: datetime | None = None,
+        dag_run: DagRun | None = None,
+    ) -> Ingest | None:
+        """Return the ingest that a step means which is told no window or time, or None.
+
+        It is the one of the DAG run, also where that run found every value stored already; otherwise the last one in
+        the order of writing, which a rerun moves. It is not the one with the newest ``known_at``.
+
+        Args:
+            feature_group_version: Version of the feature group.
+            dataset: Only ingests of this dataset.
+            window_end: Only ingests whose window ends at this hour.
+            reference_datetime: An ingest of this reference time is preferred.
+            dag_run: The run that asks; None from a shell.
+        """
+        end = None if window_end is None else as_utc(window_end)
+        found = step_log.entries(
+            self.settings,
+            "ingest",
+            dag_run=dag_run,
+            reference_datetime=reference_datetime,
+            dataset=dataset,
+            version=feature_group_version,
+            window_end=end,
+        )
+        for each in found:
+            ingest = ingests.written_at(
+                self._ingests,
+                dataset=each.dataset,
+                feature_group_version=each.version,
+                known_at=each.reference_datetime,
+                window=each.window,
+            )
+            if ingest is not None:
+                return ingest
+        return ingests.last_written(
+            self._ingests, dataset=dataset, feature_group_version=feature_group_version, window_end=end
+        )
+
     def feature_group_versions(self, dataset: str | None = None) -> list[tuple[str, int]]:
         """Return the feature groups that exist as (dataset, version), sorted."""
         return [group for group in ingests.groups(self._ingests) if dataset in (None, group[0])]
@@ -360,6 +415,37 @@ class FeatureStore:
             NotFoundError: If there is no such version; the message names the newest.
         """
         return training_datasets.get(self._training_datasets, version)
+
+    def last_training_dataset(
+        self,
+        *,
+        feature_view_version: int | None = None,
+        reference_datetime: datetime | None = None,
+        dag_run: DagRun | None = None,
+    ) -> TrainingDataset:
+        """Return the training dataset that a step means which is told none.
+
+        It is the one that ``feature_view.create`` returned to the DAG run; otherwise the one that it returned last; in
+        a store of version 1.0.0, which has no log of that, the highest version.
+
+        Args:
+            feature_view_version: Only datasets of this feature view.
+            reference_datetime: A dataset that was returned for this reference time is preferred.
+            dag_run: The run that asks; None from a shell.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        found = step_log.entries(
+            self.settings,
+            "training_dataset",
+            dag_run=dag_run,
+            reference_datetime=reference_datetime,
+            feature_view_version=feature_view_version,
+        )
+        for each in found:
+            return self.training_dataset(each.version)
+        return training_datasets.highest(self._training_datasets, feature_view_version=feature_view_version)
 
     def newest_training_dataset(
         self, *, feature_view_version: int | None = None, known_until: datetime | None = None

@@ -137,10 +137,23 @@ def newest(
     Raises:
         NotFoundError: If there is none.
     """
+    return _last(table, feature_view_version, known_until, "known_at", "version")
+
+
+def highest(table: Table, *, feature_view_version: int | None = None) -> TrainingDataset:
+    """Return the facts of the dataset of the highest version: the one that was first created last.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    return _last(table, feature_view_version, None, "version")
+
+
+def _last(table: Table, feature_view_version: int | None, known_until: datetime | None, *order: str) -> TrainingDataset:
     wanted = [] if feature_view_version is None else [pl.col("feature_view_version") == feature_view_version]
     if known_until is not None:
         wanted.append(pl.col("known_at") <= known_until)
-    found = table.collect(lambda rows: rows.filter(*wanted).sort("known_at", "version").tail(1))
+    found = table.collect(lambda rows: rows.filter(*wanted).sort(order).tail(1))
     if found.is_empty():
         of_view = "" if feature_view_version is None else f" of feature view {feature_view_version}"
         raise NotFoundError(f"there is no training dataset{of_view} yet: create one with feature_view.create")

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
+from forecast_core.contracts.dag_run import DagRun
 from forecast_core.provenance.imports import OURS, folder, reached
 
 LIBRARIES: Final = ("deltalake", "lightgbm", "numpy", "polars", "scipy")
@@ -34,22 +35,24 @@ class Code(TypedDict):
 
 
 class MadeBy(TypedDict):
-    """What stands beside a result and is no part of it: the code, and the orchestrator's run, None from a shell."""
+    """What stands beside a result and is no part of it: the code, and the DAG and its run, None from a shell."""
 
+    dag_id: str | None
     dag_run_id: str | None
     code: Code
 
 
-def made_by(entry_module: str, *, dag_run_id: str | None) -> MadeBy:
+def made_by(entry_module: str, *, dag_run: DagRun | None) -> MadeBy:
     """Return, as plain JSON, the code that makes a result and the DAG run.
 
     The same work by another DAG run is the same result, and keeps the facts of the run that did it first.
 
     Args:
         entry_module: The module of the public function that makes the result, ``training_pipeline.train`` for example.
-        dag_run_id: The orchestrator's name of the run; None from a shell.
+        dag_run: The run of the orchestrator; None from a shell.
     """
-    return {"dag_run_id": dag_run_id, "code": installed_code(entry_module)}
+    dag_id, run_id = (None, None) if dag_run is None else (dag_run.dag_id or None, dag_run.run_id)
+    return {"dag_id": dag_id, "dag_run_id": run_id, "code": installed_code(entry_module)}
 
 
 def installed_code(entry_module: str) -> Code:

@@ -233,7 +233,7 @@ def _ingest(ingest: Ingest) -> Facts:
         "window_end": as_text(ingest.window.end),
         **asdict(ingest.counts),
         **{name: ingest.record.get(name) for name in kept},
-        **{name: ingest.made_by.get(name) for name in ("dag_run_id", "code")},
+        **{name: ingest.made_by.get(name) for name in ("dag_id", "dag_run_id", "code")},
     }
 
 
