@@ -48,7 +48,7 @@ def test_every_variable_is_an_argument_and_an_option_of_the_command() -> None:
     command = get_command(app)
     assert isinstance(command, TyperGroup)
     options = {each.name for each in command.commands["run"].params}
-    others = {"days_delay": "delay", "days_export": "export", "should_run_hyperparameter_tuning": "tune"}
+    others = {"should_run_hyperparameter_tuning": "tune"}
     assert {others.get(name, name) for name in VARIABLES} <= options
 
 

@@ -9,6 +9,7 @@ from threading import Timer
 
 from app_shell.commands import app
 from app_shell.program import Shell
+from app_shell.terminal import write_in_any_encoding
 
 
 def deliver_interrupts() -> None:
@@ -28,6 +29,7 @@ def deliver_interrupts() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code, as docs/shell.md lists them."""
     deliver_interrupts()
+    write_in_any_encoding()
     # This file is the only place in this distribution where the clock is read.
     code = app(args=arguments, prog_name="energy", standalone_mode=True, obj=Shell(now=datetime.now(UTC)))
     return int(code or 0)

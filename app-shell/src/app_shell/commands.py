@@ -1,9 +1,12 @@
 """Commands and what they take; what they do is imported when they are called, so that help and completion are quick."""
 
+import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from app_shell import completion
 from app_shell.ml_pipeline_steps import VARIABLES
 from app_shell.program import (
     WRONG,
@@ -27,6 +30,27 @@ app = typer.Typer(
 )
 
 
+Area = Annotated[str, typer.Argument(metavar="AREA", help="Price area, e.g. DK1.", autocompletion=completion.areas)]
+ConsumerType = Annotated[
+    str, typer.Argument(metavar="TYPE", help="Consumer type, e.g. 111.", autocompletion=completion.consumer_types)
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"energy {version('app-shell')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _energy(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def run(
     context: typer.Context,
@@ -37,10 +61,10 @@ def run(
     url: Annotated[
         str, typer.Option(help="Source: demo://denmark, a .csv or .parquet file, or https://…/dataset/NAME.")
     ] = VARIABLES["url"],
-    delay: Annotated[int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")] = int(
-        VARIABLES["days_delay"]
-    ),
-    export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = int(
+    days_delay: Annotated[
+        int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")
+    ] = int(VARIABLES["days_delay"]),
+    days_export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = int(
         VARIABLES["days_export"]
     ),
     feature_group_version: Annotated[
@@ -78,8 +102,8 @@ def run(
         # A time that is given is a past one, as in a backfill.
         kind="manual" if reference is None else "backfill",
         variables={
-            "days_delay": delay,
-            "days_export": export,
+            "days_delay": days_delay,
+            "days_export": days_export,
             "url": url,
             "feature_group_version": feature_group_version,
             "should_run_hyperparameter_tuning": tune,
@@ -93,13 +117,18 @@ def run(
 @app.command()
 def forecast(
     context: typer.Context,
-    area: Annotated[str, typer.Argument(metavar="AREA", help="Price area, e.g. DK1.")],
-    consumer_type: Annotated[str, typer.Argument(metavar="TYPE", help="Consumer type, e.g. 111.")],
+    area: Area,
+    consumer_type: ConsumerType,
     reference: Annotated[
         str | None, typer.Option(metavar="TIME", help="When the forecasts were made.", show_default="the newest run")
     ] = None,
     feature_view_version: Annotated[
-        int | None, typer.Option(metavar="N", help="Where several views have forecasts of that time.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            autocompletion=completion.feature_views,
+            help="Where several views have forecasts of that time.",
+        ),
     ] = None,
     days: Annotated[int, typer.Option(metavar="DAYS", min=0, help="Days of observations before them.")] = 2,
     _json: AsJson = False,
@@ -125,8 +154,8 @@ def forecast(
 @app.command()
 def lineage(
     context: typer.Context,
-    area: Annotated[str, typer.Argument(metavar="AREA", help="Price area, e.g. DK1.")],
-    consumer_type: Annotated[str, typer.Argument(metavar="TYPE", help="Consumer type, e.g. 111.")],
+    area: Area,
+    consumer_type: ConsumerType,
     hour: Annotated[
         str | None, typer.Option(metavar="TIME", help="The hour that is forecast.", show_default="the run's first")
     ] = None,
@@ -134,7 +163,12 @@ def lineage(
         str | None, typer.Option(metavar="TIME", help="When the forecast was made.", show_default="the newest run")
     ] = None,
     feature_view_version: Annotated[
-        int | None, typer.Option(metavar="N", help="Where several views have forecasts of that time.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            autocompletion=completion.feature_views,
+            help="Where several views have forecasts of that time.",
+        ),
     ] = None,
     recreate: Annotated[
         bool, typer.Option("--recreate", help="Make its run again and compare; exit code 1 if anything differs.")
@@ -171,11 +205,12 @@ def lineage(
 @app.command()
 def status(context: typer.Context, _json: AsJson = False) -> None:
     """Show the state of the system: data and their age, last run, model, quarantine, open alarms, processes."""
+    from app_shell.stack import Ports
     from app_shell.status import state
     from app_shell.status_drawing import drawn
 
     shell = shell_of(context)
-    shell.show(state(read_settings(), shell.now), drawn)
+    shell.show(state(read_settings(), from_environment(Ports), shell.now), drawn)
 
 
 @app.command()
@@ -210,7 +245,12 @@ Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
 @app.command()
 def promote(
     context: typer.Context,
-    model_version: Annotated[int, typer.Argument(metavar="VERSION", help="As `energy models` lists it.")],
+    model_version: Annotated[
+        int,
+        typer.Argument(
+            metavar="VERSION", autocompletion=completion.model_versions, help="As `energy models` lists it."
+        ),
+    ],
     reason: Reason = "by hand",
     yes: Yes = False,
     _json: AsJson = False,
@@ -230,7 +270,13 @@ def promote(
 def rollback(
     context: typer.Context,
     feature_view_version: Annotated[
-        int | None, typer.Option(metavar="N", help="Whose champion.", show_default="the newest training dataset's")
+        int | None,
+        typer.Option(
+            metavar="N",
+            autocompletion=completion.feature_views,
+            help="Whose champion.",
+            show_default="the newest training dataset's",
+        ),
     ] = None,
     reason: Reason = "by hand",
     yes: Yes = False,
@@ -255,7 +301,10 @@ def remove_run(
     context: typer.Context,
     reference: Annotated[str, typer.Option(metavar="TIME", help="Reference time of the run, in UTC.")],
     feature_view_version: Annotated[
-        int | None, typer.Option(metavar="N", help="Where several views have a run of that time.")
+        int | None,
+        typer.Option(
+            metavar="N", autocompletion=completion.feature_views, help="Where several views have a run of that time."
+        ),
     ] = None,
     yes: Yes = False,
     _json: AsJson = False,

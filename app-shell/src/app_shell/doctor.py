@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app_shell import stack
+from app_shell.airflow import sentences, state_of_dag
 from app_shell.ml_pipeline_steps import STEPS
 from forecast_core.contracts.errors import ForecastingError
 from forecast_core.contracts.settings import Settings
@@ -57,7 +58,7 @@ def examine(settings: Settings, ports: stack.Ports, now: datetime) -> list[Check
         ("forecasts", lambda: _forecasts(settings, now)),
     )
     found = [_made(name, check) for name, check in checks]
-    return [*found, *_of_stack(settings, ports)]
+    return [*found, *_of_stack(settings, ports, now)]
 
 
 def is_sound(checks: list[Check]) -> bool:
@@ -173,7 +174,7 @@ def _forecasts(settings: Settings, now: datetime) -> Check:
     )
 
 
-def _of_stack(settings: Settings, ports: stack.Ports) -> Iterator[Check]:
+def _of_stack(settings: Settings, ports: stack.Ports, now: datetime) -> Iterator[Check]:
     """What belongs to the stack of `make run`: its processes, its ports, its index."""
     processes = stack.processes(settings)
     ended = [each["name"] for each in processes or [] if each["state"] != "running"]
@@ -186,11 +187,27 @@ def _of_stack(settings: Settings, ports: stack.Ports) -> Iterator[Check]:
         )
     else:
         yield Check("stack", "ok", f"{len(processes)} processes running")
+    yield from _dag(settings, ports, now)
     up = {each["name"] for each in processes or []}
     for process, (setting, port) in ports.by_process().items():
         if process in up or not up:
             yield _port(process, setting, port, stack.listens(port, ports.host(process)), is_up=process in up)
     yield _index(settings, ports, is_up=bool(processes))
+
+
+def _dag(settings: Settings, ports: stack.Ports, now: datetime) -> Iterator[Check]:
+    state = state_of_dag(settings, ports, now)
+    if state is None:
+        return
+    said = sentences(state)
+    bad = [sentence for sentence, is_bad in said if is_bad]
+    if not bad:
+        yield Check("runs in Airflow", "ok", said[0][0])
+        return
+    kind: State = "failed" if state["failed"] or state["blocking"] or state["error"] else "warning"
+    for sentence in bad:
+        found, _, advice = sentence.partition("; ")
+        yield Check("runs in Airflow", kind, found, advice)
 
 
 def _port(process: str, setting: str, port: int, listens: bool, *, is_up: bool) -> Check:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from app_shell.forecast import ForecastHour, Observed, SeriesForecast
 from app_shell.plot import Band, Line, Plot
+from app_shell.terminal import Widest
 from forecast_core.contracts.window import as_utc
 
 _LOCAL: Final = ZoneInfo("Europe/Copenhagen")
@@ -19,6 +20,14 @@ _LARGE: Final = 1_000_000
 """From this many kWh on, a table is in MWh: eight columns of more digits do not fit 80 characters."""
 
 Column = Literal["energy_consumption", "q05", "q10", "q90", "q95"]
+ALL: Final[tuple[Column, ...]] = ("q05", "q10", "energy_consumption", "q90", "q95")
+HEADINGS: Final[dict[Column, str]] = {
+    "q05": "5 %",
+    "q10": "10 %",
+    "energy_consumption": "forecast",
+    "q90": "90 %",
+    "q95": "95 %",
+}
 
 
 def drawn(facts: SeriesForecast) -> Group:
@@ -27,7 +36,9 @@ def drawn(facts: SeriesForecast) -> Group:
         (f"{facts['area']} / {facts['consumer_type']}", "bold"),
         f"  made at {facts['reference_datetime']} UTC, model version {facts['model_version']}",
     )
-    return Group(title, _plot(facts), "", _table(facts))
+    few: tuple[Column, ...] = ("energy_consumption",)
+    tables = [_table(facts, ALL, danish=True), _table(facts, ALL[1:4], danish=True), _table(facts, few, danish=False)]
+    return Group(title, _plot(facts), "", Widest(tables))
 
 
 def _plot(facts: SeriesForecast) -> Plot:
@@ -55,23 +66,26 @@ def _time(row: Observed) -> datetime:
     return as_utc(datetime.fromisoformat(row["datetime_utc"]))
 
 
-def _table(facts: SeriesForecast) -> Table:
+def _table(facts: SeriesForecast, columns: Sequence[Column], *, danish: bool) -> Table:
+    """Return the table of some columns: in a narrow terminal few columns are better than cut numbers."""
     observed = {row["datetime_utc"]: row["energy_consumption"] for row in facts["observations"]}
     came = any(row["datetime_utc"] in observed for row in facts["forecasts"])
     large = max(row["q95"] for row in facts["forecasts"]) >= _LARGE
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), caption_justify="left")
-    for heading in ("hour (UTC)", "Danish"):
-        table.add_column(heading)
-    for heading in ("5 %", "10 %", "forecast", "90 %", "95 %", *(["came"] if came else [])):
-        table.add_column(heading, justify="right", style="bold" if heading == "forecast" else None)
+    for heading in ("hour (UTC)", *(["Danish"] if danish else [])):
+        table.add_column(heading, no_wrap=True)
+    for heading in (*(HEADINGS[each] for each in columns), *(["came"] if came else [])):
+        table.add_column(heading, justify="right", style="bold" if heading == "forecast" else None, no_wrap=True)
     for row in facts["forecasts"]:
-        numbers = [row["q05"], row["q10"], row["energy_consumption"], row["q90"], row["q95"]]
+        numbers = [row[each] for each in columns]
         last = [observed.get(row["datetime_utc"])] if came else []
         hour = _time(row)
         shown = [_number(number, large=large) for number in [*numbers, *last]]
-        table.add_row(f"{hour:%m-%d %H:%M}", f"{hour.astimezone(_LOCAL):%H:%M}", *shown)
+        local = [f"{hour.astimezone(_LOCAL):%H:%M}"] if danish else []
+        table.add_row(f"{hour:%m-%d %H:%M}", *local, *shown)
     qualities = dict.fromkeys(row["quality"] for row in facts["forecasts"] if row["quality"] != "model")
-    table.caption = "; ".join(["MWh" if large else facts["unit"], *(f"quality: {each}" for each in qualities)])
+    hidden = [] if len(columns) == len(ALL) else ["a wider terminal shows more columns"]
+    table.caption = "; ".join(["MWh" if large else facts["unit"], *(f"quality: {each}" for each in qualities), *hidden])
     return table
 
 

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from app_shell.terminal import Widest
 from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 from forecast_core.tracking import ModelVersion
@@ -76,19 +77,26 @@ def drawn(facts: Overview) -> Group:
     """Return a page of what ``overview`` returned."""
     if not facts["versions"]:
         return Group(Text("no model yet: `energy run` trains one", "yellow"))
-    table = Table(
-        "version", "reference (UTC)", "dataset", "configuration", box=box.SIMPLE, pad_edge=False, show_edge=False
-    )
+    table = Widest([_table(facts, wide=True), _table(facts, wide=False)])
+    lines = [Text.assemble(("Champion  ", "bold"), _champion(facts["champion"]))]
+    lines += [Text(f"          {_decision(each)}", "dim") for each in facts["decisions"]]
+    return Group(table, "", *lines)
+
+
+def _table(facts: Overview, *, wide: bool) -> Table:
+    """Return the versions; in a narrow terminal without columns rather than with cut numbers."""
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for heading in ("version", "reference (UTC)", "dataset", "configuration") if wide else ("version",):
+        table.add_column(heading, no_wrap=True)
     for heading in ("WAPE", "naive", "rMAE24"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for each in facts["versions"]:
         skill = [each["wape"], each["naive_wape"], each["rmae24"]]
         texts = ["" if value is None else f"{value:.4f}" for value in skill]
         dataset = f"{each['training_dataset_version']}, view {each['feature_view_version']}"
-        table.add_row(str(each["version"]), each["reference_datetime"], dataset, each["configuration"], *texts)
-    lines = [Text.assemble(("Champion  ", "bold"), _champion(facts["champion"]))]
-    lines += [Text(f"          {_decision(each)}", "dim") for each in facts["decisions"]]
-    return Group(table, "", *lines)
+        more = [each["reference_datetime"], dataset, each["configuration"]] if wide else []
+        table.add_row(str(each["version"]), *more, *texts)
+    return table
 
 
 def decided(decision: Decision) -> Text:

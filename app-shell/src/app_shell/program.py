@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from app_shell import terminal
 from forecast_core.contracts.errors import ForecastingError, InvalidArgument, TransientError
 
 if TYPE_CHECKING:
@@ -38,13 +39,11 @@ class Shell:
     def show(self, result: Any, render: Callable[[Any], "RenderableType"]) -> None:
         """Print ``result``, plain JSON or dataclasses of it: as JSON, or as ``render`` draws it for a terminal."""
         if self.as_json:
-            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False, default=asdict) + "\n")
+            # In another encoding, letters are escaped: what is nearest to them would be another value.
+            ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+            sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=ascii_only, default=asdict) + "\n")
             return
-        from rich.console import Console
-
-        drawn = render(result)
-        # Plain text is not wrapped: it has hashes and paths that people copy.
-        Console(highlight=False, markup=False).print(drawn, soft_wrap=isinstance(drawn, str))
+        terminal.show(render(result))
 
     def fail(self, error: ForecastingError) -> int:
         """Print an error as one line on stderr (with ``--json``, as an object); return the exit code."""
@@ -59,8 +58,25 @@ class Shell:
         return LATER if later else WRONG
 
 
+_OLDER_NAMES: Final = {
+    "--delay": "--days-delay",
+    "--export": "--days-export",
+    "--reference-datetime": "--reference",
+}
+"""One option has one name in all commands; these are names that it had before, or has as an argument in Python."""
+
+
+def _present(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    return f"{_OLDER_NAMES.get(name, name)}{equals}{value}"
+
+
 class Commands(TyperGroup):
     """A group of commands whose errors of the system's own end as ``Shell.fail`` says."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; options under names of before are taken, and not shown."""
+        return super().parse_args(ctx, [_present(each) for each in args])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

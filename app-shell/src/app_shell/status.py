@@ -7,6 +7,7 @@ from typing import Final, TypedDict, cast
 import polars as pl
 
 from app_shell import stack
+from app_shell.airflow import DagState, state_of_dag
 from forecast_core import tracking
 from forecast_core.alarms import Alarms
 from forecast_core.archive import ForecastArchive
@@ -52,6 +53,15 @@ class LastRun(TypedDict):
     future: list[str]
 
 
+class View(TypedDict):
+    """A feature view, what it is of, and its newest run that is not in the future; None if it has none."""
+
+    feature_view_version: int
+    dataset: str
+    feature_group_version: int
+    last_run: str | None
+
+
 class Model(TypedDict):
     """The model that forecasts now, with its backtest, and how many versions there are."""
 
@@ -64,8 +74,9 @@ class Model(TypedDict):
 
 
 class OpenAlarm(TypedDict):
-    """An open alarm."""
+    """An open alarm, and the feature view that it is about."""
 
+    feature_view_version: int
     level: str
     kind: str
     subject: str
@@ -82,13 +93,15 @@ class State(TypedDict):
     root: str
     data: list[Data]
     last_run: LastRun | None
+    views: list[View]
     model: Model | None
     quarantine: dict[str, int]
     open_alarms: list[OpenAlarm]
+    dag: DagState | None
     processes: list[stack.Process] | None
 
 
-def state(settings: Settings, now: datetime) -> State:
+def state(settings: Settings, ports: stack.Ports, now: datetime) -> State:
     """Return the state of the system at ``now``.
 
     Raises:
@@ -101,9 +114,11 @@ def state(settings: Settings, now: datetime) -> State:
         "root": str(settings.root),
         "data": _data(settings, now),
         "last_run": last_run,
+        "views": _views(settings, now),
         "model": _model(settings, now, None if last_run is None else last_run["feature_view_version"]),
         "quarantine": _quarantine(settings),
         "open_alarms": _alarms(settings, now),
+        "dag": state_of_dag(settings, ports, now),
         "processes": stack.processes(settings),
     }
 
@@ -153,6 +168,20 @@ def _last_run(settings: Settings, now: datetime) -> LastRun | None:
     }
 
 
+def _views(settings: Settings, now: datetime) -> list[View]:
+    runs = ForecastArchive(settings).read_runs().filter(pl.col("reference_datetime") <= now)
+    last = dict(runs.group_by("feature_view_version").agg(pl.col("reference_datetime").max()).iter_rows())
+    return [
+        {
+            "feature_view_version": each.version,
+            "dataset": each.dataset,
+            "feature_group_version": each.feature_group_version,
+            "last_run": f"{last[each.version]:{DATETIME_FORMAT}}" if each.version in last else None,
+        }
+        for each in FeatureStore(settings).feature_views()
+    ]
+
+
 def _model(settings: Settings, now: datetime, feature_view_version: int | None) -> Model | None:
     """Return the model that forecasts now: of the feature view of the last run, the latest by reference time."""
     newest = tracking.newest_model(settings, feature_view_version=feature_view_version, reference_datetime=now)
@@ -179,7 +208,9 @@ def _quarantine(settings: Settings) -> dict[str, int]:
 def _alarms(settings: Settings, now: datetime) -> list[OpenAlarm]:
     found = Alarms(settings).read(as_of=now, only_open=True)
     times = pl.col(pl.Datetime).dt.strftime(DATETIME_FORMAT)
-    shown = found.select("level", "kind", "subject", "opened_at", "value", "threshold", "message")
+    shown = found.select(
+        "feature_view_version", "level", "kind", "subject", "opened_at", "value", "threshold", "message"
+    )
     return cast("list[OpenAlarm]", shown.with_columns(times).to_dicts())
 
 

@@ -4,8 +4,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from app_shell.airflow import sentences
 from app_shell.stack import Process
-from app_shell.status import Data, LastRun, Model, OpenAlarm, State
+from app_shell.status import Data, LastRun, Model, OpenAlarm, State, View
 
 
 def drawn(facts: State) -> Group:
@@ -18,11 +19,15 @@ def drawn(facts: State) -> Group:
         table.add_row("Data", line)
     run, model = facts["last_run"], facts["model"]
     table.add_row("Last run", _none("none yet: `energy run`") if run is None else _run_line(run))
+    for view in facts["views"] if len(facts["views"]) > 1 else []:
+        table.add_row("View", _view_line(view))
     table.add_row("Model", _none("none yet") if model is None else _model_line(model))
     pending = [f"{count:,} rows of {severity}s" for severity, count in facts["quarantine"].items()]
     table.add_row("Quarantine", Text(", ".join(pending) or "empty", style="yellow" if pending else ""))
     for line in [_alarm_line(each) for each in facts["open_alarms"]] or [Text("none open")]:
         table.add_row("Alarms", line)
+    for sentence, is_bad in [] if facts["dag"] is None else sentences(facts["dag"]):
+        table.add_row("Airflow", Text(sentence, "red" if is_bad else ""))
     table.add_row("Stack", _stack_line(facts["processes"]))
     return Group(Text(f"{facts['at']} UTC, {facts['root']}", style="dim"), table)
 
@@ -34,9 +39,15 @@ def _none(text: str) -> Text:
 def _data_line(data: Data) -> str:
     size = f"{data['rows']:,} values of {data['series']} series, {data['missing_hours']:,} missing"
     return (
-        f"{data['dataset']}: to {data['last_hour']} UTC, {_age(data['age_hours'])}; "
+        f"{data['dataset']} (feature group version {data['feature_group_version']}): "
+        f"to {data['last_hour']} UTC, {_age(data['age_hours'])}; "
         f"ingested at {data['ingested_at']}: {size}"
     )
+
+
+def _view_line(view: View) -> str:
+    of = f"{view['dataset']}, feature group version {view['feature_group_version']}"
+    return f"{view['feature_view_version']}: {of}; last run {view['last_run'] or 'none'}"
 
 
 def _run_line(run: LastRun) -> Text:
@@ -44,7 +55,10 @@ def _run_line(run: LastRun) -> Text:
     text = Text(f"{run['reference_datetime']} UTC, {_age(run['age_hours'])}")
     if run["late"]:
         text.append(" (late: a run is due every hour)", "yellow")
-    text.append(f"; {run['forecasts']:,} forecasts by {by}; {run['runs']:,} runs kept")
+    text.append(
+        f"; {run['forecasts']:,} forecasts by {by}, feature view {run['feature_view_version']}; "
+        f"{run['runs']:,} runs kept"
+    )
     if run["future"]:
         one = f"energy remove-run --reference '{run['future'][0]}'"
         text.append(f"; {len(run['future'])} in the future, not counted as newest (remove: {one})", "yellow")
@@ -59,7 +73,10 @@ def _model_line(model: Model) -> str:
 
 
 def _alarm_line(alarm: OpenAlarm) -> Text:
-    return Text(f"{alarm['kind']} {alarm['subject']} since {alarm['opened_at']}: {alarm['message']}", style="red")
+    of = f"view {alarm['feature_view_version']}"
+    return Text(
+        f"{alarm['kind']} {alarm['subject']} ({of}) since {alarm['opened_at']}: {alarm['message']}", style="red"
+    )
 
 
 def _stack_line(processes: list[Process] | None) -> Text:
