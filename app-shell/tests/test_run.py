@@ -109,7 +109,7 @@ def test_a_reference_time_given_is_the_runs(energy_copy: Any, source: str) -> No
         (["run", "--reference", "soon"], 1, "reference must be a time"),
         (["run", "--url", "nonsense://nowhere"], 1, "unknown scheme nonsense://"),
         (["run", "--export", "0"], 1, "days_export must be at least 1, not 0"),
-        (["run", "--export", "many"], 2, "'--export': Input should be a valid integer"),
+        (["run", "--export", "many"], 2, "'--days-export': Input should be a valid integer"),
         (["rum"], 2, "No such command"),
     ],
 )
