@@ -81,6 +81,11 @@ shell: $(UV) ## install only the command .energy/bin/energy, without the stack
 	@UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/shell $(UV) sync --quiet --frozen --no-dev --package app-shell --python $(PYTHON)
 	@mkdir -p $(ROOT)/bin && ln -sf $(CURDIR)/deploy/energy $(ROOT)/bin/energy
 
+.PHONY: mlflow
+mlflow: $(UV) ## show MLflow's own pages over the tracking database, on loopback, until Ctrl-C
+	@UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/mlflow $(UV) sync --quiet --frozen --project deploy/mlflow --python $(PYTHON)
+	@deploy/mlflow-pages.sh
+
 .PHONY: dev
 dev: $(UV) ## install the development environment
 	@$(DEV) sync --quiet --frozen --python $(PYTHON)
@@ -133,6 +138,7 @@ check-locks: $(UV)
 	$(UV) lock --check --quiet
 	$(UV) lock --check --quiet --project airflow
 	$(UV) lock --check --quiet --project deploy
+	$(UV) lock --check --quiet --project deploy/mlflow
 	$(UV) lock --check --quiet --project benchmarks/peers
 
 .PHONY: hooks

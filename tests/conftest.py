@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,7 @@ class Started:
     left_running: list[str]
     store_after_first: dict[str, int]
     store_after_second: dict[str, int]
+    within_one_hour: bool
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +60,17 @@ def started() -> Iterator[Started]:
     course.write_dags(dags)
     stack = Stack(root, free_port(), free_port(), free_port(), free_port(), dags)
     try:
+        start = datetime.now(UTC)
         first = stack.make("run", "ONCE=1").stdout
         left = command_lines(stack)
         store = files(stack.root / "store")
         again = datetime.now(UTC)
         with stack.running() as second:
+            again_stored = files(stack.root / "store")
+            is_one_hour = start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) > datetime.now(UTC)
             # Its runs have shown what they are to show, and take a core from the others.
             stack.api.patch("/api/v2/dags/due_at_start", json={"is_paused": True}).raise_for_status()
-            yield Started(stack, first, second, again, left, store, files(stack.root / "store"))
+            yield Started(stack, first, second, again, left, store, again_stored, is_one_hour)
         assert command_lines(stack) == []
     finally:
         stack.close()

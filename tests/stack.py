@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,21 @@ class Stack:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Begin when no run of ml_pipeline goes on, and let none start meanwhile: one is due at every full hour."""
+        dag = "/api/v2/dags/ml_pipeline"
+        while True:
+            self.api.patch(dag, json={"is_paused": True}).raise_for_status()
+            if not self.api.get(f"{dag}/dagRuns", params={"state": ["queued", "running"]}).json()["dag_runs"]:
+                break
+            self.api.patch(dag, json={"is_paused": False}).raise_for_status()
+            time.sleep(1)
+        try:
+            yield
+        finally:
+            self.api.patch(dag, json={"is_paused": False}).raise_for_status()
 
     def program(self, environment: str, name: str) -> str:
         """Return the path of a program in one of the stack's environments."""
