@@ -32,7 +32,9 @@ for name in index-password postgres-password redis-password airflow-api-secret a
 done
 openssl rand -base64 32 | tr '+/' '-_' | write_once airflow-fernet-key
 openssl rand -hex 16 | write_once airflow-viewer-password
-printf '{"admin": "%s", "viewer": "%s"}\n' "$(openssl rand -hex 16)" "$(read_secret airflow-viewer-password)" | write_once airflow-passwords.json
+openssl rand -hex 16 | write_once airflow-watch-password
+printf '{"admin": "%s", "viewer": "%s", "watch": "%s"}\n' "$(openssl rand -hex 16)" "$(read_secret airflow-viewer-password)" \
+  "$(read_secret airflow-watch-password)" | write_once airflow-passwords.json
 # SHA-512 crypt: pypiserver's reader fails on bcrypt 5. The password goes in by standard input, not as an argument.
 printf 'ml-pipeline:%s\n' "$(read_secret index-password | openssl passwd -6 -stdin)" | write_once htpasswd
 printf 'machine index login ml-pipeline password %s\n' "$(read_secret index-password)" | write_once netrc

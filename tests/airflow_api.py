@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from feature_pipeline.testing.loopback import Loopback
 
@@ -29,6 +29,7 @@ class Airflow(Loopback):
         runs: The DAG's runs, oldest first: fields of ``DAGRunResponse``, and ``tasks``, each of
             ``TaskInstanceResponse``, as Airflow 3 has them.
         paused: Whether the DAG is paused.
+        refuses_changes: Whether a change of a run is refused, as for a user without the right.
         status: Answered to everything, if it is not 200.
         requests: Methods and paths so far.
     """
@@ -37,6 +38,7 @@ class Airflow(Loopback):
         """Open a port."""
         self.runs = list(runs)
         self.paused = False
+        self.refuses_changes = False
         self.status = 200
         self.requests: list[str] = []
         self._password = password
@@ -56,20 +58,33 @@ class Airflow(Loopback):
         if self.status != 200:
             return self.status, {"detail": "as told"}
         if (method, parts.path) == ("POST", "/auth/token"):
-            known = body == {"username": "viewer", "password": self._password}
+            known = body in [{"username": user, "password": self._password} for user in ("viewer", "watch")]
             return (201, {"access_token": _TICKET}) if known else (401, {"detail": "Invalid credentials"})
         if token != f"Bearer {_TICKET}":
             return 401, {"detail": "Not authenticated"}
         if (method, parts.path) == ("GET", self._dag):
             return 200, {"is_paused": self.paused, "next_dagrun_run_after": None}
         if (method, parts.path) == ("GET", f"{self._dag}/dagRuns"):
-            return 200, self._newest(int(query["limit"]))
+            states = parse_qs(parts.query).get("state")
+            return 200, self._newest(int(query["limit"]), states)
+        if method == "PATCH" and parts.path.startswith(f"{self._dag}/dagRuns/"):
+            return self._changed(parts.path.rsplit("/", 1)[-1], body)
         if (method, parts.path) == ("POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list"):
             return 200, self._tasks(body)
         return 404, {"detail": "Not Found"}
 
-    def _newest(self, limit: int) -> Json:
-        newest = [{name: value for name, value in run.items() if name != "tasks"} for run in reversed(self.runs)]
+    def _changed(self, run_id: str, body: Json) -> tuple[int, Json]:
+        found = [run for run in self.runs if run["dag_run_id"] == unquote(run_id)]
+        if not found:
+            return 404, {"detail": "Not Found"}
+        if self.refuses_changes:
+            return 403, {"detail": "Forbidden"}
+        found[0].update(body)
+        return 200, found[0]
+
+    def _newest(self, limit: int, states: list[str] | None) -> Json:
+        wanted = [run for run in reversed(self.runs) if states is None or run["state"] in states]
+        newest = [{name: value for name, value in run.items() if name != "tasks"} for run in wanted]
         return {"dag_runs": newest[: min(limit, _MOST)], "total_entries": len(self.runs)}
 
     def _tasks(self, body: Mapping[str, Any]) -> Json:
@@ -91,6 +106,9 @@ def _handler(service: Airflow) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             self._answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def do_PATCH(self) -> None:
+            self._answer("PATCH", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _answer(self, method: str, body: Json) -> None:
             status, found = service.reply(method, self.path, token=self.headers.get("Authorization"), body=body)

@@ -153,6 +153,7 @@ def test_the_watch_runs_by_itself_twice_an_hour_and_needs_no_other_dag(watch: di
     assert (dag["catchup"], dag["active"], dag["paused at first"]) == (False, 1, False)
     assert "'20,50 * * * *'" in dag["schedule"]
     assert {name: task["downstream"] for name, task in tasks.items()} == {
+        "look": ["check"],
         "check": ["tell"],
         "tell": ["record"],
         "record": [],
@@ -160,6 +161,7 @@ def test_the_watch_runs_by_itself_twice_an_hour_and_needs_no_other_dag(watch: di
     assert tasks["check"]["requirements"] == ["batch-prediction-pipeline=={{ var.value.ml_pipeline_version }}"]
     assert tasks["check"]["arguments"]["now"] == tasks["record"]["arguments"]["now"]
     assert "dag_run.run_after" in tasks["check"]["arguments"]["now"]
+    assert tasks["check"]["arguments"]["dag"] == ["result", "look", "return_value"]
     assert all(task["limit"] and task["retries"] == 2 for task in tasks.values())
 
 

@@ -14,7 +14,9 @@ INDEX_USER = "ml-pipeline"
 AIRFLOW_USER = "admin"
 AIRFLOW_VIEWER = "viewer"
 """By whom the API asks Airflow about runs."""
-AIRFLOW_ROLES = f"{AIRFLOW_USER}:admin,{AIRFLOW_VIEWER}:viewer"
+AIRFLOW_WATCH = "watch"
+"""By whom the DAG ``ml_pipeline_watch`` asks about runs, and fails one that lies in the future."""
+AIRFLOW_ROLES = f"{AIRFLOW_USER}:admin,{AIRFLOW_VIEWER}:viewer,{AIRFLOW_WATCH}:user"
 
 
 def create(layout: Layout) -> None:
@@ -25,10 +27,12 @@ def create(layout: Layout) -> None:
     for name in ("index-password", "airflow-api-secret", "airflow-jwt-secret"):
         _write_once(folder / name, secrets.token_urlsafe(32))
     _write_once(folder / "airflow-fernet-key", urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    _write_once(folder / "airflow-viewer-password", secrets.token_urlsafe(16))
+    for user in (AIRFLOW_VIEWER, AIRFLOW_WATCH):
+        _write_once(folder / f"airflow-{user}-password", secrets.token_urlsafe(16))
     _write_once(folder / "airflow-passwords.json", json.dumps({AIRFLOW_USER: secrets.token_urlsafe(16)}))
     passwords = json.loads(read(layout, "airflow-passwords.json"))
-    passwords[AIRFLOW_VIEWER] = read(layout, "airflow-viewer-password")
+    for user in (AIRFLOW_VIEWER, AIRFLOW_WATCH):
+        passwords[user] = read(layout, f"airflow-{user}-password")
     _write(folder / "airflow-passwords.json", json.dumps(passwords))
     password = read(layout, "index-password")
     # bcrypt 5 breaks pypiserver's reader (passlib); SHA-512 crypt is as strong here and is checked in 5 ms.

@@ -157,7 +157,9 @@ def _skill(rows: pl.DataFrame) -> Iterator[GaugeMetricFamily]:
 def _alarms(served: Served, view: int) -> Iterator[GaugeMetricFamily]:
     alarms = Alarms(served.settings)
     now = served.clock() + SKEW
-    opened = alarms.read(feature_view_version=view, as_of=now, only_open=True).select("kind", "subject", "level")
+    # 0 is the DAG itself.
+    found = [alarms.read(feature_view_version=each, as_of=now, only_open=True) for each in (view, 0)]
+    opened = pl.concat(found).select("kind", "subject", "level")
     yield _gauge("alarm_open", "Open alarms.", dict.fromkeys(opened.iter_rows(), 1.0), "kind", "subject", "level")
     checks = alarms.read_checks(feature_view_version=view, as_of=now).filter(pl.col("subject") == OVERALL)
     newest = checks.group_by("kind", maintain_order=True).last().drop_nulls("value")

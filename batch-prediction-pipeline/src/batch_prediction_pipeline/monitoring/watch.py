@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import polars as pl
 
+from batch_prediction_pipeline.monitoring import dag_runs
 from batch_prediction_pipeline.monitoring.judging import Check, frame
 from batch_prediction_pipeline.monitoring.watched import Watched, watched_views
 from forecast_core.alarms import NOTICES, OVERALL, Alarms
@@ -26,8 +27,8 @@ logger = logging.getLogger(__name__)
 class Notice(TypedDict):
     """One thing that people are to be told: ``text``.
 
-    ``notice`` is the alarm's level (``notify`` or ``tune``) or ``cleared``; the other fields name the alarm. Times are
-    ISO text in UTC.
+    ``notice`` is the alarm's level (``notify`` or ``tune``) or ``cleared``; the other fields name the alarm. An alarm
+    about the DAG has the feature view version 0 and no dataset. Times are ISO text in UTC.
     """
 
     feature_view_version: int
@@ -53,7 +54,7 @@ class Told(TypedDict):
     told: int
 
 
-def check(now: datetime | str, *, settings: Settings | None = None) -> Checked:
+def check(now: datetime | str, *, dag: Mapping[str, Any] | None = None, settings: Settings | None = None) -> Checked:
     """Look whether forecasts, runs and data are there, as of ``now``; return what people are to be told of all alarms.
 
     Every feature view that forecasts is looked after until it is retired (``watched.retire``). While no view has
@@ -61,13 +62,14 @@ def check(now: datetime | str, *, settings: Settings | None = None) -> Checked:
 
     Args:
         now: The present time; naive is UTC, text is ISO.
+        dag: ``dag_runs.Dag``, what Airflow says of the hourly DAG; without it, its runs are not judged.
         settings: Where things are; default from the environment.
 
     Returns:
         ``Checked``, plain JSON: each level of an alarm is due until ``told`` records it, and so is its clearing.
 
     Raises:
-        InvalidArgument: If the time cannot be read.
+        InvalidArgument: If the time or ``dag`` cannot be read.
         StorageError: If the stores cannot be read or written now.
     """
     settings, time = settings or Settings(), moment("now", now)
@@ -76,11 +78,14 @@ def check(now: datetime | str, *, settings: Settings | None = None) -> Checked:
         checks = list(_checks(settings, store, watched, time))
         version = watched.view.version
         alarms.write(frame(checks, reference_datetime=time, feature_view_version=version, source="watch"))
+    if dag is not None:
+        found = list(dag_runs.checks(dag, settings, now=time))
+        alarms.write(frame(found, reference_datetime=time, feature_view_version=dag_runs.NO_VIEW, source="watch"))
     due = alarms.due().sort("opened_at", "feature_view_version", "kind", "subject")
     views = {view.version: view for view in store.feature_views()}
     return {
         "open": alarms.read(only_open=True).height,
-        "due": [_notice(row, views[row["feature_view_version"]]) for row in due.iter_rows(named=True)],
+        "due": [_notice(row, views.get(row["feature_view_version"])) for row in due.iter_rows(named=True)],
     }
 
 
@@ -104,9 +109,11 @@ def told(due: Sequence[Mapping[str, Any]], now: datetime | str, *, settings: Set
     return {"told": Alarms(settings or Settings()).mark_told(sent, notified_at=moment("now", now))}
 
 
-def _notice(row: Mapping[str, Any], view: FeatureView) -> Notice:
+def _notice(row: Mapping[str, Any], view: FeatureView | None) -> Notice:
+    """Return the notice of an alarm of a feature view, or of the DAG if there is none."""
     series = "" if row["subject"] == OVERALL else f" of {row['subject']}"
-    about = f"{row['kind']}{series} in {view.dataset} (feature view {view.version})"
+    where = "the DAG ml_pipeline" if view is None else f"{view.dataset} (feature view {view.version})"
+    about = f"{row['kind']}{series} in {where}"
     since = f"{row['opened_at']:{DATETIME_FORMAT}} UTC"
     if row["notice"] == "cleared":
         text = f"cleared: {about}, open since {since}: {row['message']}"
@@ -114,8 +121,8 @@ def _notice(row: Mapping[str, Any], view: FeatureView) -> Notice:
         request = ", and the next run tunes" if row["notice"] == "tune" else ""
         text = f"alarm: {about}, since {since}{request}: {row['message']}"
     return {
-        "feature_view_version": view.version,
-        "dataset": view.dataset,
+        "feature_view_version": row["feature_view_version"],
+        "dataset": "" if view is None else view.dataset,
         "source": row["source"],
         "kind": row["kind"],
         "subject": row["subject"],

@@ -35,7 +35,8 @@ CHECKS: Final = Frame(
     key=("reference_datetime", *IDENTITY),
     nullable=("value",),
     meaning={
-        **meaning("reference_datetime", "feature_view_version"),
+        **meaning("reference_datetime"),
+        "feature_view_version": "version of the feature view; 0 for checks of the DAG itself",
         "source": "who checked: ``monitoring`` or ``watch``",
         "kind": "kind of alarm",
         "subject": "``overall``, or a series such as ``DK1/111``; a series is kept only if it fires",

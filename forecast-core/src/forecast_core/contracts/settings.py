@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     alarm_fallback: float = Field(0.1, description="Share of a run's forecasts that are fallbacks: threshold.")
     alarm_series: float = Field(2.0, description="A series' MAE divided by its seasonal naive MAE: threshold.")
     alarm_run_hours: float = Field(3, description="Hours without an ingest, or without archived forecasts: threshold.")
+    alarm_blocking_hours: float = Field(
+        4, description="Hours that a run of the DAG has been running; the limits of its tasks add up to 4: threshold."
+    )
     alarm_data_hours: float = Field(
         24, description="Hours by which the newest observation is older than usual for its source: threshold."
     )
