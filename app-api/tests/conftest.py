@@ -181,7 +181,7 @@ def checks() -> pl.DataFrame:
 
 def quarantine(settings: Settings) -> None:
     names = dict(zip(SERIES, ("DK1", "111"), strict=True))
-    row = {**names, "datetime_utc": REFERENCE - 2 * DAY, "energy_consumption": 1.0}
+    row = {**names, "datetime_utc": REFERENCE - 2 * DAY, "energy_consumption": 1.0, "factor": None}
     found = pl.DataFrame(
         [{**row, "expectation": "spike", "severity": "warning", "reason": "a jump"}], schema=FINDINGS, orient="row"
     )

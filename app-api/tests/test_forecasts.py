@@ -27,7 +27,7 @@ def archived(filled: Any, reference: Any = REFERENCE, **filters: str) -> pl.Data
 def hours(body: dict[str, Any]) -> pl.DataFrame:
     """The rows of FORECASTS that an answer has."""
     answer = SeriesForecast.model_validate(body)
-    facts = answer.model_dump(exclude={"forecast", "observations", "previous", "unit"})
+    facts = answer.model_dump(exclude={"forecast", "observations", "previous", "unit", "not_taken"})
     return pl.DataFrame([facts | each.model_dump() for each in answer.forecast], schema=FORECASTS)
 
 
@@ -137,3 +137,31 @@ def test_a_series_that_an_earlier_run_does_not_have_is_refused_with_those_that_i
     with serve(own.settings) as client:
         answer = client.get(ONE, params={"reference_datetime": (REFERENCE - DAY).isoformat()})
     assert (answer.status_code, answer.json()["allowed"]) == (404, ["DK2"])
+
+
+def test_corrected_values_that_a_repeated_run_did_not_take_are_told_beside_its_forecasts(own: Any, serve: Any) -> None:
+    """A rerun keeps what is stored; who reads its forecasts must see that they lack the correction."""
+    with serve(own.settings) as api:
+        before = api.get(ONE)
+        assert "not_taken" not in before.json()
+        assert {run["not_taken"] for run in api.get("/api/v1/runs").json()["items"]} == {0}
+    store = FeatureStore(own.settings)
+    store.ingest(
+        own.history(REFERENCE).with_columns(
+            pl.when(pl.int_range(pl.len()) < 48).then(1.0).otherwise("energy_consumption").alias("energy_consumption")
+        ),
+        dataset=store.feature_view(1).dataset,
+        feature_group_version=1,
+        window=Window.before(REFERENCE, days_delay=1, days_export=8),
+        reference_datetime=REFERENCE,
+        url="test",
+        record={},
+    )
+    with serve(own.settings) as api:
+        after = api.get(ONE, headers={"If-None-Match": before.headers["ETag"]})
+        assert (after.status_code, after.json()["not_taken"]) == (200, 48)
+        assert after.json()["forecast"] == before.json()["forecast"]
+        assert api.get(ONE, headers={"If-None-Match": after.headers["ETag"]}).status_code == 304
+        assert api.get(ONE).json()["not_taken"] == 48
+        assert api.get("/api/v1/forecasts").json()["items"][0]["not_taken"] == 48
+        assert [run["not_taken"] for run in api.get("/api/v1/runs").json()["items"]] == [48, 0, 0, 0]

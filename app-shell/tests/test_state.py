@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
+import polars as pl
 import pytest
 
+from feature_pipeline import pipeline
 from forecast_core import tracking
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
@@ -182,3 +184,21 @@ def test_a_decision_says_for_which_view_and_what_changes_and_asks(energy_copy: A
     assert "in place of" in line
     assert line.endswith("the input is no terminal; give --yes to do it")
     assert energy_copy("models", "--json", now=now).stdout == before
+
+
+def test_corrected_values_that_a_repeated_run_did_not_take_are_told(energy_copy: Any, source: str) -> None:
+    """A rerun keeps what is stored: the result, `status` and `forecast` must say so, and which run takes the values."""
+    rows = pl.read_parquet(source)
+    wrong = (pl.col("ConsumerType_DE35") == "111") & (pl.col("HourUTC") >= "2024-03-28")
+    value = pl.when(wrong).then(pl.col("TotalCon") * 1.1).otherwise("TotalCon").alias("TotalCon")
+    rows.with_columns(value).write_parquet(source_copy := str(Path(source).with_name("corrected.parquet")))
+    root = Settings(root_dir=energy_copy.variables["ML_PIPELINE_ROOT_DIR"])
+    result = pipeline.run(REFERENCE, 1, 16, source_copy, settings=root)
+    count = result["not_taken"]
+    assert count > 24
+    told = f"{count} corrected values were not taken at 2024-03-31 05:00, because"
+    for command in (["status"], ["forecast", "DK1", "111"]):
+        text = " ".join(energy_copy(*command, width=200).stdout.split())
+        assert told in text, command
+        assert "a run at 2024-03-31 06:00 or later takes them" in text
+    assert json.loads(energy_copy("forecast", "DK1", "111", "--json").stdout)["not_taken"] == count

@@ -9,6 +9,7 @@ from feature_pipeline import demo
 from feature_pipeline.datasets import DEMO
 from feature_pipeline.de35 import SERIES_DE35
 from feature_pipeline.validation.expectations import SHAPE, suite
+from feature_pipeline.validation.restated import compared
 from feature_pipeline.validation.tables import series_table, value_table
 from forecast_core.contracts.window import Window
 from forecast_core.quarantine import ACCEPTED
@@ -31,8 +32,15 @@ def main() -> None:
             .alias("energy_consumption")
         )
         table = value_table(spiked, WINDOW, expectations=rules, accepted=ACCEPTED.to_frame())
+        series = (pl.col("area") == area) & (pl.col("consumer_type") == kind)
+        known = clean.with_columns(pl.col("energy_consumption") * pl.when(series).then(1000.0).otherwise(1.01))
         series_table(
-            spiked.filter(~hit), WINDOW, expected=DEMO.series, known=SERIES_DE35[2:], accepted=ACCEPTED.to_frame()
+            spiked.filter(~hit),
+            WINDOW,
+            expected=DEMO.series,
+            known=SERIES_DE35[2:],
+            comparison=compared(spiked, known, accepted=ACCEPTED.to_frame()),
+            accepted=ACCEPTED.to_frame(),
         )
         for name in SHAPE:
             for row in table.filter(hit, pl.col(name).is_not_null()).iter_rows(named=True):

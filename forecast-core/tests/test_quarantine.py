@@ -11,7 +11,8 @@ import pytest
 from forecast_core import stores
 from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
-from forecast_core.quarantine import FINDINGS, Quarantine, without_accepted
+from forecast_core.quarantine import FINDINGS, TABLES, Quarantine, is_accepted
+from forecast_core.tables.delta import Change, Table
 
 AT = datetime(2023, 2, 4, 16, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -19,6 +20,7 @@ ROW: dict[str, Any] = {
     "consumer_type": "111",
     "datetime_utc": datetime(2023, 1, 20, 15, tzinfo=UTC),
     "energy_consumption": -1.0,
+    "factor": None,
     "expectation": "range",
     "severity": "error",
     "reason": "below zero",
@@ -108,7 +110,8 @@ def test_an_acceptance_is_of_one_value_of_one_hour_for_one_expectation(quarantin
     accepted = quarantine.accepted(dataset="demo", feature_group_version=1)
     assert set(accepted["note"]) == {"right"}
     assert quarantine.accepted(dataset="demo", feature_group_version=2).is_empty()
-    left = without_accepted(findings(ROW, WHOLE, *others), accepted)
+    judged = findings(ROW, WHOLE, *others)
+    left = judged.filter(~is_accepted(judged, accepted))
     assert left.rows(named=True) == others
     assert quarantine.read(pending=True).height == len(others)
 
@@ -130,3 +133,51 @@ def test_a_frame_of_another_form_is_refused(quarantine: Quarantine) -> None:
             reference_datetime=AT,
             window_start=AT,
         )
+
+
+def test_an_acceptance_that_holds_on_is_for_all_values_of_the_series_from_its_run_on(quarantine: Quarantine) -> None:
+    negative = {**ROW, "expectation": "negative"}
+    others = [
+        {**negative, "consumer_type": "112"},
+        {**negative, "expectation": "spike"},
+        {**negative, "energy_consumption": -7.0, "datetime_utc": AT},
+    ]
+    hour = timedelta(hours=1)
+    for known_at in (AT - hour, AT, AT + hour):
+        write(quarantine, negative, *others, known_at=known_at)
+    chosen = quarantine.read(reference_datetime=AT).filter(consumer_type="111", expectation="negative")
+    assert quarantine.accept(chosen, note="feeds in", accepted_at=AT, holds_on=True) == 1
+    assert quarantine.accept(chosen, note="feeds in", accepted_at=AT, holds_on=True) == 0
+    left = quarantine.read(pending=True)
+    assert left.filter(consumer_type="111", expectation="negative")["known_at"].to_list() == [AT - hour] * 2
+    assert left.filter(pl.col("known_at") >= AT).height == 4
+    group: dict[str, Any] = {"dataset": "demo", "feature_group_version": 1}
+    assert quarantine.accepted(**group, reference_datetime=AT - hour).is_empty()
+    accepted = quarantine.accepted(**group, reference_datetime=AT)
+    judged = findings(negative, *others)
+    assert is_accepted(judged, accepted).to_list() == [True, False, False, True]
+
+
+def test_a_factor_is_accepted_alone(quarantine: Quarantine) -> None:
+    factor = {**WHOLE, "expectation": "factor", "factor": 0.001}
+    write(quarantine, factor, {**factor, "factor": 0.01})
+    assert quarantine.accept(quarantine.read().filter(factor=0.001), note="MWh now", accepted_at=AT) == 1
+    assert quarantine.read(pending=True)["factor"].to_list() == [0.01]
+
+
+def test_tables_of_format_2_are_read_and_written_on(tmp_path: Path) -> None:
+    """Version 1.0.0 had neither factors nor ``known_from``, and its rule for negative values was ``range``."""
+    settings = Settings(root_dir=tmp_path)
+    for declaration, added in zip(TABLES, (["factor"], ["factor", "known_from"]), strict=True):
+        newest = declaration.table(settings)
+        old = pl.Schema({name: kind for name, kind in newest.schema.items() if name not in added})
+        values = {**ROW, "dataset": "demo", "feature_group_version": 1, "known_at": AT, "window_start": AT}
+        values |= {"known_date": AT.date(), "note": "feeds in", "accepted_at": AT}
+        row = pl.DataFrame([{name: values[name] for name in old}], schema=old)
+        Table(newest.uri, old, newest.partition_by).commit(lambda _, row=row: (None, Change(row)))
+    quarantine = Quarantine(settings)
+    assert quarantine.read().select("expectation", "factor", "accepted").rows() == [("negative", None, True)]
+    write(quarantine, {**ROW, "expectation": "negative", "energy_consumption": -2.0}, known_at=AT + timedelta(hours=1))
+    assert quarantine.read()["accepted"].to_list() == [True, False]
+    quarantine.accept(quarantine.read(), note="all", accepted_at=AT, holds_on=True)
+    assert quarantine.read(pending=True).is_empty()

@@ -33,12 +33,14 @@ class ViewData:
         ingest: The newest ingest of its feature group; None if there is none.
         next_ingest: When the next ingest that is in the future becomes the newest; None if there is none.
         run: Its newest run, if that is held in memory.
+        not_taken: As ``FeatureStore.not_taken`` returns it.
     """
 
     view: FeatureView
     ingest: Ingest | None
     next_ingest: datetime | None = None
     run: RunIndex | None = None
+    not_taken: Mapping[datetime, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,12 +172,12 @@ class Reader:
         view = self.store.feature_view(number) if known is None else known.view
         run = None if known is None else known.run
         group: Group = {"feature_group_version": view.feature_group_version, "dataset": view.dataset}
-        ingest = self.store.latest_ingest(**group)
+        ingest, not_taken = self.store.latest_ingest(**group), self.store.not_taken(**group)
         if ingest is None or ingest.known_at <= now:
-            return ViewData(view, ingest, None, run)
+            return ViewData(view, ingest, None, run, not_taken)
         ahead = self.store.ingests(**group, known_from=now)
         next_ingest = min(each.known_at for each in (*ahead, ingest) if each.known_at > now)
-        return ViewData(view, self.store.latest_ingest(**group, known_until=now), next_ingest, run)
+        return ViewData(view, self.store.latest_ingest(**group, known_until=now), next_ingest, run, not_taken)
 
 
 class Group(TypedDict):

@@ -1,7 +1,8 @@
 """A fast route for the most frequent request: the newest forecast of one series, without parameters.
 
 FastAPI takes half of the time of such a request to read and check its parameters. This route stands before the others
-and answers requests that have none, for series in memory. The routes behind it would give the same answer.
+and answers requests that have none, for series in memory of a run that took all values. The routes behind it would
+give the same answer.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app_api.answers import CACHING, etag_of
 from app_api.media import JSON
-from app_api.routes.forecasts import forecast, tag_of
+from app_api.routes.forecasts import forecast, not_taken, tag_of
 from app_api.run_index import encoded
 from app_api.served import Served
 
@@ -39,7 +40,12 @@ class HeldForecasts(BaseRoute):
             return Match.NONE, {}
         parts = path[len(self._prefix) :].split("/")
         run = self._served.held(None)
-        if run is None or len(parts) != _PARTS or (series := (parts[0], parts[1])) not in run.places:
+        if (
+            run is None
+            or not_taken(self._served, run)
+            or len(parts) != _PARTS
+            or (series := (parts[0], parts[1])) not in run.places
+        ):
             return Match.NONE, {}
         for name, value in scope["headers"]:
             if name == b"if-none-match" or (name == b"accept" and value not in _PLAIN):

@@ -49,6 +49,7 @@ class Body(RunFacts):
     forecast: list[Hour]
     observations: NotRequired[list[dict[str, Any]]]
     previous: NotRequired["Body | None"]
+    not_taken: NotRequired[int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -169,6 +169,11 @@ class Served:
             raise Refused(404, f"nothing of {view.dataset} has been ingested yet", allowed=[])
         return newest.known_at
 
+    def not_taken(self, view: int, reference: datetime) -> int:
+        """Return the number of corrected values that a view's run, repeated after a correction, did not take."""
+        data = self.current.views.get(view)
+        return 0 if data is None else data.not_taken.get(reference, 0)
+
     def remembered(self, name: str, tables: Sequence[str], make: Callable[[], T]) -> T:
         """Return what ``make`` makes of tables, made anew when one of them has changed."""
         edition = self.current.edition(tables)

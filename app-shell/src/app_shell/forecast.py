@@ -33,7 +33,10 @@ class ForecastHour(Observed):
 
 
 class SeriesForecast(TypedDict):
-    """The forecasts of a series that one run made, and the observations around them; times are text in UTC."""
+    """The forecasts of a series that one run made, and the observations around them; times are text in UTC.
+
+    ``not_taken`` counts corrected values that the run, repeated after a correction, did not take.
+    """
 
     area: str
     consumer_type: str
@@ -42,6 +45,7 @@ class SeriesForecast(TypedDict):
     feature_view_version: int
     training_dataset_version: int
     model_version: int
+    not_taken: int
     forecasts: list[ForecastHour]
     observations: list[Observed]
 
@@ -85,6 +89,7 @@ def of_series(
         "feature_view_version": run["feature_view_version"],
         "training_dataset_version": run["training_dataset_version"],
         "model_version": run["model_version"],
+        "not_taken": _not_taken(settings, run),
         "forecasts": cast("list[ForecastHour]", _plain(forecasts, *QUANTILES, "quality")),
         "observations": cast("list[Observed]", _plain(observed)),
     }
@@ -114,6 +119,13 @@ def _observed(
         reference_datetime=known_at,
         series=[forecasts.select("area", "consumer_type").row(0)],
     )
+
+
+def _not_taken(settings: Settings, run: Mapping[str, Any]) -> int:
+    store = FeatureStore(settings)
+    view = store.feature_view(run["feature_view_version"])
+    counts = store.not_taken(dataset=view.dataset, feature_group_version=view.feature_group_version)
+    return counts.get(run["reference_datetime"], 0)
 
 
 def _plain(rows: pl.DataFrame, *more: str) -> list[dict[str, Any]]:

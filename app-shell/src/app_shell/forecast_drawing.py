@@ -13,6 +13,7 @@ from rich.text import Text
 from app_shell.forecast import ForecastHour, Observed, SeriesForecast
 from app_shell.plot import Band, Line, Plot
 from app_shell.terminal import Widest
+from forecast_core import reruns
 from forecast_core.contracts.window import as_utc
 
 _LOCAL: Final = ZoneInfo("Europe/Copenhagen")
@@ -38,7 +39,9 @@ def drawn(facts: SeriesForecast) -> Group:
     )
     few: tuple[Column, ...] = ("energy_consumption",)
     tables = [_table(facts, ALL, danish=True), _table(facts, ALL[1:4], danish=True), _table(facts, few, danish=False)]
-    return Group(title, _plot(facts), "", Widest(tables))
+    count, at = facts["not_taken"], datetime.fromisoformat(facts["reference_datetime"])
+    notes = [Text(reruns.told(count, at), style="yellow")] if count else []
+    return Group(title, *notes, _plot(facts), "", Widest(tables))
 
 
 def _plot(facts: SeriesForecast) -> Plot:

@@ -21,7 +21,10 @@ _LATE: Final = timedelta(hours=2)
 
 
 class Data(TypedDict):
-    """The newest ingest of a dataset; hours of age are counted from the end of its last hour."""
+    """The newest ingest of a dataset; hours of age are counted from the end of its last hour.
+
+    ``not_taken`` counts corrected values that the ingest, repeated after a correction, did not take.
+    """
 
     dataset: str
     feature_group_version: int
@@ -33,6 +36,7 @@ class Data(TypedDict):
     series: int | None
     missing_hours: int | None
     quarantined: int | None
+    not_taken: int
 
 
 class LastRun(TypedDict):
@@ -141,6 +145,7 @@ def _data(settings: Settings, now: datetime) -> list[Data]:
             "series": each.record.get("series"),
             "missing_hours": each.record.get("missing_hours"),
             "quarantined": each.record.get("quarantined"),
+            "not_taken": each.counts.conflicting,
         }
         for each in newest
         if each is not None

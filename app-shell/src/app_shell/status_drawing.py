@@ -1,5 +1,7 @@
 """The state of the system for a terminal."""
 
+from datetime import datetime
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -7,6 +9,7 @@ from rich.text import Text
 from app_shell.airflow import sentences
 from app_shell.stack import Process
 from app_shell.status import Data, LastRun, Model, OpenAlarm, State, View
+from forecast_core import reruns
 
 
 def drawn(facts: State) -> Group:
@@ -14,7 +17,7 @@ def drawn(facts: State) -> Group:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    data = [Text(_data_line(each)) for each in facts["data"]] or [_none("nothing ingested yet")]
+    data = [_data_text(each) for each in facts["data"]] or [_none("nothing ingested yet")]
     for line in data:
         table.add_row("Data", line)
     run, model = facts["last_run"], facts["model"]
@@ -34,6 +37,13 @@ def drawn(facts: State) -> Group:
 
 def _none(text: str) -> Text:
     return Text(text, style="yellow")
+
+
+def _data_text(data: Data) -> Text:
+    text = Text(_data_line(data))
+    if data["not_taken"]:
+        text.append(f"; {reruns.told(data['not_taken'], datetime.fromisoformat(data['ingested_at']))}", "yellow")
+    return text
 
 
 def _data_line(data: Data) -> str:

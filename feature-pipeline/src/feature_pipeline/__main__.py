@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     types.set_defaults(step=consumer_types.fetch)
     types.add_argument("--url", default="https://api.energidataservice.dk/dataset/Industrycodes_DE35")
     _add_fake(steps.add_parser("serve-fake", help="serve a fake of Energi Data Service on loopback until interrupted"))
-    _add_quarantine(steps.add_parser("quarantine", help="list values that failed a rule; accept those that are right"))
+    _add_quarantine(steps.add_parser("quarantine", help="list rows that fail a rule; release those that are right"))
     return parser
 
 
@@ -114,8 +114,8 @@ def _add_quarantine(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(step=quarantine.show)
     show.add_argument("--dataset", help="only of this dataset")
     show.add_argument("--feature-group-version", metavar="N", help="only of this version")
-    show.add_argument("--accepted", action="store_true", help="also what was accepted")
-    release = steps.add_parser("release", help="accept rows: the same values no longer stop or warn in later runs")
+    show.add_argument("--accepted", action="store_true", help="also what was released")
+    release = steps.add_parser("release", help="release rows from one rule: the same values pass it in later runs")
     release.set_defaults(step=quarantine.release)
     release.add_argument("--dataset", required=True)
     release.add_argument("--feature-group-version", default=1, metavar="N")
@@ -125,7 +125,7 @@ def _add_quarantine(parser: argparse.ArgumentParser) -> None:
     )
     for each in (show, release):
         each.add_argument("--reference", dest="reference_datetime", metavar="TIME", help="only of the run at this time")
-        each.add_argument("--expectation", metavar="NAME", help="only what breaks this expectation")
+        each.add_argument("--expectation", metavar="NAME", help="only rows that fail this rule")
         each.add_argument("--series", nargs="+", default=(), metavar="AREA/TYPE", help="only these series")
         each.add_argument("--from", dest="start_datetime", metavar="TIME", help="only hours from this one on")
         each.add_argument("--to", dest="end_datetime", metavar="TIME", help="only hours before this one")

@@ -51,6 +51,8 @@ class Dataset:
         areas: All areas that there are; None if the set is open.
         consumer_types: All consumer types that there are; None if the set is open.
         maximum_kwh: More than any series has in one hour.
+        minimum_kwh: Less than any series has in one hour; below 0 where all series may feed in. Release a single series
+            from the rule ``negative`` instead.
         days_late: Days after which the source has usually published an hour.
         local_time: Column of the same hours on the Danish clock, if the source has one; ``time`` is compared with it.
     """
@@ -64,6 +66,7 @@ class Dataset:
     areas: tuple[str, ...] | None = None
     consumer_types: tuple[str, ...] | None = None
     maximum_kwh: float = 10_000_000.0
+    minimum_kwh: float = 0.0
     days_late: int
     local_time: str | None = None
 

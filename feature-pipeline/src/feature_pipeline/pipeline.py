@@ -29,7 +29,11 @@ _NAME_TIME: Final = "%Y-%m-%dT%H"
 
 
 class Recorded(TypedDict):
-    """What is recorded with an ingest, as plain JSON; times are text in UTC."""
+    """What is recorded with an ingest, as plain JSON; times are text in UTC.
+
+    ``kept`` counts hours that have a known value and come without one now; the known values stay. ``not_taken`` counts
+    values that differ from one stored for the same reference time; the stored ones stay.
+    """
 
     url: str
     export_datetime_utc_start: str
@@ -41,6 +45,8 @@ class Recorded(TypedDict):
     dataset: str
     series: int
     missing_hours: int
+    kept: int
+    not_taken: int
     warnings: list[str]
     validation_warnings: dict[str, int]
     quarantined: int
@@ -192,6 +198,8 @@ def load(
         "dataset": extraction.dataset.name,
         "series": observations.select(SERIES).n_unique(),
         "missing_hours": missing_hours(observations, window, extraction.dataset),
+        "kept": verdict.kept,
+        "not_taken": verdict.not_taken,
         "warnings": [*extraction.warnings, *clock_notes, *coverage, *verdict.warnings],
         "validation_warnings": verdict.counts,
         "quarantined": verdict.quarantined,
@@ -244,16 +252,10 @@ def _clock_notes(
 
 def _told(recorded: Recorded, counts: IngestCounts) -> Loaded:
     """Return what was done, and log its warnings."""
-    warnings = list(recorded["warnings"])
-    if counts.conflicting:
-        warnings.append(
-            f"{counts.conflicting} values differ from those stored for the same reference time; the stored ones stay"
-        )
-    for warning in warnings:
+    for warning in recorded["warnings"]:
         logger.warning("%s: %s", recorded["url"], warning)
     return {
         **recorded,
-        "warnings": warnings,
         "rows": counts.rows,
         "new": counts.new,
         "revised": counts.revised,

@@ -19,3 +19,12 @@ def some(names: Sequence[str], most: int = 5) -> str:
     'a, b and 1 more'
     """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; what is left out of the end is marked by an ellipsis.
+
+    >>> shortened("a long message", 7)
+    'a long…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -1,10 +1,12 @@
 """Quarantine: rows that fail a validation rule, with the reason, and the values that a person has accepted.
 
 A write replaces the findings of one run: a dataset, feature group version, reference time and window. An acceptance
-is for one value (or, with null hour and value, for a whole series) and one rule. It holds for every later run of the
-system, whatever its reference time: the run that was stopped passes when it is repeated.
+is for one rule, and for one value or, with null hour and value, for a whole series (of rule ``factor``: for one factor
+of it). It holds for every run, whatever its reference time, so that the run that was stopped passes when it is
+repeated. Acceptances that ``hold on`` do so from the reference time ``known_from`` on: earlier runs stay as they were.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -19,14 +21,22 @@ from forecast_core.tables.declaration import Declaration, dated
 from forecast_core.tables.delta import Change, Snapshot
 
 GROUP: Final = ("dataset", "feature_group_version")
-SUBJECT: Final = (*OBSERVATIONS, "expectation")
+SUBJECT: Final = (*OBSERVATIONS, "factor", "expectation")
 """The columns that name what is accepted: one value of one series and hour, for one rule; null equals null."""
+_OF_HOUR: Final = ("datetime_utc", "energy_consumption")
 
 FINDINGS: Final = Frame(
-    {**OBSERVATIONS, "expectation": pl.String(), "severity": pl.String(), "reason": pl.String()},
-    nullable=OBSERVATIONS.names(),
+    {
+        **OBSERVATIONS,
+        "factor": pl.Float64(),
+        "expectation": pl.String(),
+        "severity": pl.String(),
+        "reason": pl.String(),
+    },
+    nullable=(*OBSERVATIONS.names(), "factor"),
     meaning={
         **OBSERVATIONS.meaning,
+        "factor": "constant by which the known hours of a series come again, of rule ``factor`` only",
         "expectation": "validation rule that the row fails",
         "severity": "``error`` (the run stops) or ``warning``",
         "reason": "why it fails, in words",
@@ -52,14 +62,16 @@ ACCEPTED: Final = Frame(
         "dataset": pl.String(),
         "feature_group_version": pl.Int64(),
         **{name: FINDINGS[name] for name in SUBJECT},
+        "known_from": UTC_HOUR,
         "note": pl.String(),
         "accepted_at": UTC_HOUR,
     },
-    key=(*GROUP, *SUBJECT),
-    nullable=OBSERVATIONS.names(),
+    key=(*GROUP, *SUBJECT, "known_from"),
+    nullable=(*OBSERVATIONS.names(), "factor", "known_from"),
     meaning={
         **meaning("dataset", "feature_group_version"),
         **{name: FINDINGS.meaning[name] for name in SUBJECT},
+        "known_from": "reference time from which on the acceptance holds for a whole series; null: in every run",
         "note": "why the values are right",
         "accepted_at": "when a person decided, UTC",
     },
@@ -68,9 +80,25 @@ ACCEPTED: Final = Frame(
 
 _DATE: Final = "known_date"
 
+
+def _with_factor(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Make rows of format 3: with a factor, acceptances with a ``known_from``, and with a rule ``negative``.
+
+    In format 2, negative values failed the rule ``range``.
+    """
+    names = rows.collect_schema().names()
+    if "factor" in names:
+        return rows
+    added = {"factor": pl.lit(None, pl.Float64)}
+    if "accepted_at" in names:
+        added["known_from"] = pl.lit(None, UTC_HOUR)
+    below = (pl.col("expectation") == "range") & (pl.col("energy_consumption") < 0)
+    return rows.with_columns(**added, expectation=pl.when(below).then(pl.lit("negative")).otherwise("expectation"))
+
+
 _FINDINGS, _ACCEPTED = TABLES = (
-    dated("quarantine", QUARANTINE, by="known_at", date_column=_DATE),
-    Declaration(name="quarantine_accepted", frame=ACCEPTED, dated_by="accepted_at"),
+    dated("quarantine", QUARANTINE, by="known_at", date_column=_DATE, upgrades=(_with_factor,)),
+    Declaration(name="quarantine_accepted", frame=ACCEPTED, dated_by="accepted_at", upgrades=(_with_factor,)),
 )
 """The tables of the quarantine."""
 
@@ -147,10 +175,8 @@ class Quarantine:
             moment = as_utc(reference_datetime)
             conditions += [pl.col(_DATE) == moment.date(), pl.col("known_at") == moment]
         found = self._findings.collect(lambda rows: rows.filter(*conditions).select(QUARANTINE.names()))
-        accepted = self._accepted.collect(lambda rows: rows.select(*GROUP, *SUBJECT).unique())
-        marked = found.join(
-            accepted.with_columns(accepted=pl.lit(value=True)), on=(*GROUP, *SUBJECT), how="left", nulls_equal=True
-        ).with_columns(pl.col("accepted").fill_null(value=False))
+        accepted = self._accepted.collect(lambda rows: rows.select(*GROUP, *SUBJECT, "known_from"))
+        marked = found.with_columns(_accepted_by(found, accepted, on=(*GROUP, *SUBJECT)))
         rows = marked.filter(~pl.col("accepted")) if pending else marked
         return rows.sort("known_at", "window_start", *GROUP, *reversed(SUBJECT))
 
@@ -160,13 +186,15 @@ class Quarantine:
         group = _group(dataset, feature_group_version)
         return keyed.remove(self._findings, key={_DATE: moment.date(), **group, "known_at": moment})
 
-    def accept(self, rows: pl.DataFrame, *, note: str, accepted_at: datetime) -> int:
+    def accept(self, rows: pl.DataFrame, *, note: str, accepted_at: datetime, holds_on: bool = False) -> int:
         """Record that a person accepts rows of the quarantine; earlier acceptances stay as they were.
 
         Args:
             rows: Rows as ``read`` returns them.
             note: Why they are right.
             accepted_at: When the person decided.
+            holds_on: Accept, for the rules of the rows, all values of their series from the earliest reference time of
+                the rows on, and not just the values of the rows.
 
         Returns:
             The number of acceptances that are new.
@@ -181,27 +209,59 @@ class Quarantine:
             raise NotFoundError(
                 "the quarantine has no such rows: `python -m feature_pipeline quarantine list` shows all"
             )
-        subjects = rows.select(*GROUP, *SUBJECT).unique(maintain_order=True)
+        if holds_on:
+            subjects = (
+                _whole_series(rows)
+                .group_by(*GROUP, *SUBJECT, maintain_order=True)
+                .agg(known_from=pl.col("known_at").min())
+            )
+        else:
+            subjects = rows.select(*GROUP, *SUBJECT, pl.lit(None, UTC_HOUR).alias("known_from"))
+            subjects = subjects.unique(maintain_order=True)
         given = subjects.with_columns(
             note=pl.lit(note.strip()), accepted_at=pl.lit(as_utc(accepted_at), dtype=UTC_HOUR)
         )
 
         def plan(snapshot: Snapshot) -> tuple[int, Change | None]:
-            stored = snapshot.rows.select(*GROUP, *SUBJECT).collect()
-            added = given.join(stored, on=(*GROUP, *SUBJECT), how="anti", nulls_equal=True)
+            stored = snapshot.rows.select(ACCEPTED.key).collect()
+            added = given.join(stored, on=ACCEPTED.key, how="anti", nulls_equal=True)
             return added.height, None if added.is_empty() else Change(added)
 
         return self._accepted.commit(plan)
 
-    def accepted(self, *, dataset: str, feature_group_version: int) -> pl.DataFrame:
-        """Return ACCEPTED of a feature group, sorted."""
+    def accepted(
+        self, *, dataset: str, feature_group_version: int, reference_datetime: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return ACCEPTED of a feature group, sorted; with a reference time, those that hold for its run."""
         conditions = [pl.col(name) == value for name, value in _group(dataset, feature_group_version).items()]
-        return self._accepted.collect(lambda rows: rows.filter(*conditions)).sort(*SUBJECT)
+        if reference_datetime is not None:
+            begun = pl.col("known_from") <= as_utc(reference_datetime)
+            conditions.append(begun.fill_null(value=True))
+        found = self._accepted.collect(lambda rows: rows.filter(*conditions).select(ACCEPTED.names()))
+        return found.sort(*SUBJECT, "known_from")
 
 
-def without_accepted(findings: pl.DataFrame, accepted: pl.DataFrame) -> pl.DataFrame:
-    """Return the FINDINGS that are not among ACCEPTED."""
-    return findings.join(accepted.select(SUBJECT), on=SUBJECT, how="anti", nulls_equal=True)
+def is_accepted(subjects: pl.DataFrame, accepted: pl.DataFrame) -> pl.Series:
+    """Return, for each row of SUBJECT (and more columns), whether one of ACCEPTED, which all hold, is about it."""
+    return _accepted_by(subjects, accepted.with_columns(pl.lit(None, UTC_HOUR).alias("known_from")), on=SUBJECT)
+
+
+def _accepted_by(findings: pl.DataFrame, accepted: pl.DataFrame, *, on: Sequence[str]) -> pl.Series:
+    """Return, for each finding, whether its value is accepted, or from its ``known_at`` on its whole series."""
+    since = accepted.group_by(on).agg(
+        accepted=pl.lit(value=True), known_from=pl.col("known_from").min(), ever=pl.col("known_from").is_null().any()
+    )
+    alone = findings.join(since, on=on, how="left", nulls_equal=True, maintain_order="left")
+    series = _whole_series(findings).join(since, on=on, how="left", nulls_equal=True, maintain_order="left")
+    holds = pl.col("ever")
+    if "known_at" in findings.columns:
+        holds |= pl.col("known_from") <= pl.col("known_at")
+    answers = [each.select(holds.fill_null(value=False)).to_series() for each in (alone, series)]
+    return (answers[0] | answers[1]).alias("accepted")
+
+
+def _whole_series(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(None, dtype=OBSERVATIONS[name]).alias(name) for name in _OF_HOUR)
 
 
 def describe(row: dict[str, object]) -> str:

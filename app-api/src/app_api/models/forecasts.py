@@ -34,6 +34,10 @@ class SeriesForecast(Model):
     feature_view_version: int = Field(examples=[1])
     training_dataset_version: int = Field(examples=[1])
     model_version: int = Field(examples=[1])
+    not_taken: int | None = Field(
+        None,
+        description="Only if there are any: corrected values that the run, repeated after a correction, did not take.",
+    )
     forecast: list[ForecastHour]
     observations: list[Observation] | None = Field(
         None,

@@ -76,6 +76,7 @@ class Finding(Model):
     consumer_type: str | None
     datetime_utc: Utc | None
     energy_consumption: float | None
+    factor: float | None = Field(description="Of rule `factor`: the constant by which known hours come again.")
     expectation: str = Field(examples=["flat_line"])
     severity: str = Field(examples=["warning"])
     reason: str

@@ -25,6 +25,10 @@ class Run(Model):
     forecasts_hash: str
     in_future: bool = Field(description="The reference time is still to come, so the run is not the newest.")
     dag_id: str | None = Field(None, description="The DAG; null from a shell.", examples=["ml_pipeline"])
+    not_taken: int = Field(
+        description="Corrected values that the run, repeated after a correction, did not take; a later run does.",
+        examples=[0],
+    )
     dag_run_id: str | None = Field(examples=["scheduled__2024-03-31T05:00:00+00:00"])
     airflow_url: str | None = Field(description="The DAG run's page, where Airflow's address is set.")
 

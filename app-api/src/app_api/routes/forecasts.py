@@ -75,10 +75,10 @@ def forecast(
     run = run_of(served, query.feature_view_version, query.reference_datetime, [series])
     find.check_series(run.places, *series)
     if query.history_hours is None and query.previous_hours is None:
-        return alone(request, run, series)
+        return alone(request, served, run, series)
 
     def as_json() -> bytes:
-        body: Body = {**run.body(series), **_beside(served, run, [series], query.history_hours)[series]}
+        body: Body = {**_body(served, run, series), **_beside(served, run, [series], query.history_hours)[series]}
         if query.previous_hours is not None:
             body["previous"] = _previous(served, run, series, query.previous_hours)
         return encoded(body)
@@ -86,12 +86,14 @@ def forecast(
     return table_answer(request, TABLES, as_json, lambda: _table(served, run, [series], query.history_hours))
 
 
-def alone(request: Request, run: RunIndex, series: Series) -> Response:
+def alone(request: Request, served: Served, run: RunIndex, series: Series) -> Response:
     """Answer with one series' forecast and nothing beside it; its ETag is that of the run's content."""
     form = media.chosen(request, media.TABLE)
     tag = tag_of(run, form)
     if form == media.JSON:
-        return conditional(request, tag, form, lambda: encoded(run.body(series)))
+        count = not_taken(served, run)
+        tag = f"{tag}-{count}" if count else tag
+        return conditional(request, tag, form, lambda: encoded(_body(served, run, series)))
     return conditional(request, tag, form, lambda: media.written(run.frame([series]), form))
 
 
@@ -110,7 +112,7 @@ def forecasts(request: Request, query: Annotated[ForecastsQuery, Query()]) -> Re
 
     def as_json() -> bytes:
         beside = _beside(served, run, page, query.history_hours)
-        return facts.body([{**run.body(each), **beside[each]} for each in page])
+        return facts.body([{**_body(served, run, each), **beside[each]} for each in page])
 
     answer = table_answer(request, TABLES, as_json, lambda: _table(served, run, page, query.history_hours))
     return facts.linked(answer)
@@ -148,6 +150,18 @@ def explanation(
         return encoded({**facts, "hours": list(hours.values())})
 
     return json_answer(request, ("forecast_explanations", "forecast_runs"), make)
+
+
+def not_taken(served: Served, run: RunIndex) -> int:
+    """Return the number of corrected values that the run, repeated after a correction, did not take."""
+    return served.not_taken(run.facts["feature_view_version"], run.reference)
+
+
+def _body(served: Served, run: RunIndex, series: Series) -> Body:
+    body, count = run.body(series), not_taken(served, run)
+    if count:
+        body["not_taken"] = count
+    return body
 
 
 def tag_of(run: RunIndex, form: str) -> str:

@@ -116,6 +116,7 @@ def _run(served: Served, facts: Mapping[str, Any]) -> dict[str, Any]:
         "in_future": facts["reference_datetime"] > served.current.now,
         "dataset": None if view is None else view.view.dataset,
         "dag_id": dag_id,
+        "not_taken": served.not_taken(facts["feature_view_version"], facts["reference_datetime"]),
         "dag_run_id": dag_run,
         # Version 1.0.0 recorded no DAG: its runs are those of ml_pipeline.
         "airflow_url": page_of(served.settings, dag_run, dag=dag_id or DAG),

@@ -5,7 +5,7 @@ stored and the run reports it. The rows that fail either go to quarantine (``for
 each run is kept in the store, as JSON and as a page (Data Docs).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,16 +13,16 @@ from typing import Final
 import polars as pl
 
 from feature_pipeline.datasets import Dataset
-from feature_pipeline.validation import engine, results
-from feature_pipeline.validation.expectations import RELEASABLE, Expectation, Subject, structure, suite
+from feature_pipeline.validation import engine, restated, results
+from feature_pipeline.validation.comparison import Comparison
+from feature_pipeline.validation.expectations import Expectation, Subject, structure, suite
 from feature_pipeline.validation.findings import collect, finding_counts, summary
+from feature_pipeline.validation.known import known
+from feature_pipeline.validation.stop import stop
 from feature_pipeline.validation.tables import series_table, value_table
-from feature_pipeline.wording import counted
-from forecast_core.contracts.errors import ValidationError
-from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.schema import OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
-from forecast_core.feature_store import FeatureStore
 from forecast_core.quarantine import Quarantine
 from forecast_core.validations import FindingCount, Outcome, ValidationRun
 
@@ -42,6 +42,8 @@ class Verdict:
         quarantined: Number of rows that this run put in quarantine.
         result: Path (local stores) or URI (object stores) of the JSON result.
         page: Path or URI of the page.
+        kept: Number of hours that have a known value and come without one now; the known value stays.
+        not_taken: Number of values that differ from one stored for the same reference time; the stored one stays.
     """
 
     counts: dict[str, int]
@@ -49,6 +51,8 @@ class Verdict:
     quarantined: int
     result: str
     page: str
+    kept: int = 0
+    not_taken: int = 0
 
 
 def validate(
@@ -78,14 +82,19 @@ def validate(
         ValidationError: If a rule of severity ``error`` fails; the message names the first rows.
         StorageError: If the result or the quarantine cannot be written now.
     """
+    comparison = Comparison.of_nothing()
     if dict(observations.schema) == dict(OBSERVATIONS):
+        about = {"feature_group_version": feature_group_version, "reference_datetime": reference_datetime}
         rules = suite(dataset, window, reference_datetime=reference_datetime)
-        tables = _tables(observations, window, dataset, feature_group_version, reference_datetime, rules, settings)
+        accepted = Quarantine(settings).accepted(dataset=dataset.name, **about)  # type: ignore[arg-type]
+        store = known(window, dataset=dataset.name, settings=settings, **about)  # type: ignore[arg-type]
+        comparison = Comparison.between(observations, store, accepted=accepted)
+        tables = _tables(comparison, window, store.series, dataset, rules, accepted)
     else:
         # The other rules need the columns: Great Expectations would raise on a column that is not there.
         rules, tables = structure(), {"values": observations}
     checked = engine.run(rules, tables)
-    found = collect(checked, rules)
+    found = collect(checked, rules, comparison.by_series)
     counts = finding_counts(checked, found, rules)
     quarantined = Quarantine(settings).write(
         found,
@@ -108,30 +117,41 @@ def validate(
     result, page = results.keep(run, checked, found, settings=settings)
     lines = summary(checked, found)
     if run.outcome == "stopped":
-        raise _stop(run, lines, found, result=result)
-    told = [line for rule, line in lines.items() if rule not in _REPORTED_ELSEWHERE]
-    return Verdict({each.expectation: each.rows for each in counts}, told, quarantined, result, page)
+        raise stop(run, lines, found, result=result)
+    if "restated" in lines:
+        lines["restated"] = restated.told(comparison.by_series)
+    warnings = [line for rule, line in lines.items() if rule not in _REPORTED_ELSEWHERE]
+    warnings += comparison.warnings(reference_datetime)
+    return Verdict(
+        {each.expectation: each.rows for each in counts},
+        warnings,
+        quarantined,
+        result,
+        page,
+        kept=comparison.kept.height,
+        not_taken=comparison.not_taken.height,
+    )
 
 
 def _tables(
-    observations: pl.DataFrame,
+    comparison: Comparison,
     window: Window,
+    known_series: list[tuple[str, str]],
     dataset: Dataset,
-    feature_group_version: int,
-    reference_datetime: datetime,
     rules: list[Expectation],
-    settings: Settings,
+    accepted: pl.DataFrame,
 ) -> dict[Subject, pl.DataFrame]:
-    accepted = Quarantine(settings).accepted(dataset=dataset.name, feature_group_version=feature_group_version)
-    known = FeatureStore(settings).known_series(
-        dataset=dataset.name,
-        feature_group_version=feature_group_version,
-        # An hour earlier: a repeated run would else find its own values, and report no new series.
-        reference_datetime=reference_datetime - HOUR,
-    )
+    values = comparison.observations
     return {
-        "values": value_table(observations, window, expectations=rules, accepted=accepted),
-        "series": series_table(observations, window, expected=dataset.series, known=known, accepted=accepted),
+        "values": value_table(values, window, expectations=rules, accepted=accepted),
+        "series": series_table(
+            values,
+            window,
+            expected=dataset.series,
+            known=known_series,
+            comparison=comparison.by_series,
+            accepted=accepted,
+        ),
     }
 
 
@@ -139,26 +159,3 @@ def _outcome(counts: Sequence[FindingCount]) -> Outcome:
     if any(each.severity == "error" for each in counts):
         return "stopped"
     return "stored with warnings" if counts else "passed"
-
-
-def _stop(run: ValidationRun, lines: Mapping[str, str], found: pl.DataFrame, *, result: str) -> ValidationError:
-    """Return the error of a run in which a rule of severity ``error`` failed."""
-    failed = [lines[each.expectation] for each in run.findings if each.severity == "error"]
-    rows = found.filter(pl.col("severity") == "error")
-    about = f"--dataset {run.dataset} --reference {run.reference_datetime:%Y-%m-%dT%H:%M}"
-    kept = "The failed rules are about the table as a whole, so no row is in quarantine"
-    if rows.height:
-        are = "is" if rows.height == 1 else "are"
-        kept = (
-            f"{counted(rows.height, 'row')} {are} in quarantine, listed by `python -m feature_pipeline quarantine list "
-            f"{about}`"
-        )
-    if RELEASABLE.intersection(rows["expectation"]):
-        kept += f"; to accept values that are right: `python -m feature_pipeline quarantine release {about} --note WHY`"
-    return ValidationError(
-        f"{counted(len(failed), 'validation rule')} failed, nothing was stored: {'; '.join(failed)}. {kept}. "
-        f"Correct the source and run again; all results are in {result}.",
-        failed=failed,
-        quarantined=rows.height,
-        result=result,
-    )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from feature_pipeline.datasets import Dataset
+from feature_pipeline.wording import some
 from forecast_core.contracts.schema import HOUR, KEY, OBSERVATIONS
 from forecast_core.contracts.window import DATETIME_FORMAT, Window
 
@@ -30,14 +31,24 @@ SHAPE: Final = {
 """Rules about the shape of series. Each has a column in the table of values: the reason why a row fails, or null."""
 
 SERIES_STATE: Final = {
+    "factor": "known hours of a series must not come again times a constant factor, as in another unit",
+    "restated": "most known hours of most series must not come again with other values",
     "incomplete": "a series must have every hour of the window",
     "vanished": "a series that had values before must have values",
     "new_series": "a series must have had values before",
 }
 """Rules about whole series. Each has a column in the table of series: the reason why a series fails, or null."""
+_STOPPING_STATES: Final = ("factor",)
 
-RELEASABLE: Final = frozenset({"range", "known_area", "known_consumer_type", *SHAPE, *SERIES_STATE})
+NAMING: Final = ("known_area", "known_consumer_type")
+"""Rules about names. A release from one of them makes a new series."""
+
+RELEASABLE: Final = frozenset({"range", "negative", *NAMING, *SHAPE, *SERIES_STATE})
 """Rules from which a person may release rows. The store cannot hold rows that fail one of the others."""
+
+HOLDING_ON: Final = ("negative", *NAMING)
+"""Rules whose release is for all hours to come of a series, and not for the released values only: a series that feeds
+in, or a new one, would stop the run of every hour."""
 
 VALUE_COLUMNS: Final = (*OBSERVATIONS, PAST_HOUR, *SHAPE)
 _PANDAS_TYPES: Final = {"area": "str", "consumer_type": "str", "energy_consumption": "float64"}
@@ -136,7 +147,7 @@ def _values(dataset: Dataset) -> list[Expectation]:
     sets = [
         Expectation(
             name=f"known_{column}",
-            description=f"{column} must be one of {', '.join(names)}",
+            description=f"{column} must be one of {some(names, 3)} ({column}s in feature_pipeline.datasets)",
             severity="error",
             kind="ExpectColumnValuesToBeInSet",
             arguments={"column": column, "value_set": list(names)},
@@ -144,14 +155,27 @@ def _values(dataset: Dataset) -> list[Expectation]:
         for column, names in known.items()
         if names is not None
     ]
-    bounds = Expectation(
-        name="range",
-        description=f"energy_consumption must be between 0 and {dataset.maximum_kwh:,.0f} kWh",
-        severity="error",
-        kind="ExpectColumnValuesToBeBetween",
-        arguments={"column": "energy_consumption", "min_value": 0.0, "max_value": dataset.maximum_kwh},
-    )
-    return [*sets, bounds]
+    entry = "in feature_pipeline.datasets"
+    energy, kind = "energy_consumption", "ExpectColumnValuesToBeBetween"
+    least, most = dataset.minimum_kwh, dataset.maximum_kwh
+    return [
+        *sets,
+        _error(
+            "negative",
+            f"{energy} must be at least {least:,.0f} kWh (minimum_kwh {entry})",
+            kind,
+            column=energy,
+            min_value=least,
+        ),
+        _error(
+            "range",
+            f"{energy} must be within ±{most:,.0f} kWh (maximum_kwh {entry})",
+            kind,
+            column=energy,
+            min_value=-most,
+            max_value=most,
+        ),
+    ]
 
 
 def _freshness(dataset: Dataset, window: Window, reference_datetime: datetime) -> list[Expectation]:
@@ -173,7 +197,7 @@ def _reasons() -> list[Expectation]:
         Expectation(
             name=name,
             description=description,
-            severity="warning",
+            severity="error" if name in _STOPPING_STATES else "warning",
             kind="ExpectColumnValuesToBeNull",
             arguments={"column": name},
             subject=subject,

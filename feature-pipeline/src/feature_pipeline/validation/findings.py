@@ -11,7 +11,7 @@ from feature_pipeline.validation.engine import EXAMPLES
 from feature_pipeline.validation.expectations import SERIES_STATE, SHAPE, Expectation
 from feature_pipeline.wording import counted
 from forecast_core.contracts.arguments import moment
-from forecast_core.contracts.schema import HOUR, OBSERVATIONS
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS, SERIES
 from forecast_core.contracts.window import DATETIME_FORMAT, as_utc
 from forecast_core.quarantine import FINDINGS, describe
 from forecast_core.validations import FindingCount, ValidationRun
@@ -22,8 +22,15 @@ _BULKY: Final = ("unexpected_index_list", "unexpected_list", "partial_unexpected
 """Parts of a result that repeat every failing row; the quarantine has them."""
 
 
-def collect(checked: Any, rules: Sequence[Expectation]) -> pl.DataFrame:
-    """Return FINDINGS, sorted: every row that fails a rule. A rule about the table as a whole has no row."""
+def collect(checked: Any, rules: Sequence[Expectation], factors: pl.DataFrame) -> pl.DataFrame:
+    """Return FINDINGS, sorted: every row that fails a rule. A rule about the table as a whole has no row.
+
+    Args:
+        checked: Result of Great Expectations.
+        rules: The rules that were checked.
+        factors: SERIES and ``factor``, for findings of the rule ``factor``.
+    """
+    by_series = {(area, kind): factor for area, kind, factor in factors.select(*SERIES, "factor").iter_rows()}
     declared = {rule.name: rule for rule in rules}
     rows = []
     for result in checked.results:
@@ -31,7 +38,9 @@ def collect(checked: Any, rules: Sequence[Expectation]) -> pl.DataFrame:
         for row in [] if result.success else result.result.get("unexpected_index_list") or []:
             named = {name: _plain(row.get(name)) for name in OBSERVATIONS}
             reason = row[rule.name] if rule.name in _WITH_REASON else rule.description
-            rows.append({**named, "expectation": rule.name, "severity": rule.severity, "reason": reason})
+            factor = by_series.get((named["area"], named["consumer_type"])) if rule.name == "factor" else None
+            facts = {"factor": factor, "expectation": rule.name, "severity": rule.severity, "reason": reason}
+            rows.append({**named, **facts})
     return pl.DataFrame(rows, schema=FINDINGS).sort("severity", "expectation", *OBSERVATIONS)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from feature_pipeline.validation import shape
+from feature_pipeline.validation import restated, shape
 from feature_pipeline.validation.expectations import (
     MARK,
     PAST_HOUR,
@@ -16,8 +16,8 @@ from feature_pipeline.validation.expectations import (
     Expectation,
 )
 from forecast_core.contracts.schema import KEY, OBSERVATIONS, SERIES
-from forecast_core.contracts.window import Window
-from forecast_core.quarantine import without_accepted
+from forecast_core.contracts.window import DATETIME_FORMAT, Window
+from forecast_core.quarantine import is_accepted
 
 _RULES: Final = {
     "flat_line": shape.flat_lines,
@@ -43,13 +43,8 @@ def value_table(
         table = table.join(flags.select(*KEY, pl.col("reason").alias(name)), on=KEY, how="left", maintain_order="left")
     names = [each.name for each in expectations if each.name in RELEASABLE and each.name not in SHAPE]
     marked = [name for name in names if name in accepted["expectation"]]
-    for name in marked:
-        rows = accepted.filter(pl.col("expectation") == name).select(
-            *OBSERVATIONS, pl.lit(value=True).alias(MARK + name)
-        )
-        table = table.join(rows, on=list(OBSERVATIONS), how="left", nulls_equal=True, maintain_order="left")
-    marks = [MARK + name for name in marked]
-    return table.with_columns(pl.col(marks).fill_null(value=False)).select(*VALUE_COLUMNS, *marks)
+    table = table.with_columns(is_accepted(_subjects(table, name), accepted).alias(MARK + name) for name in marked)
+    return table.select(*VALUE_COLUMNS, *(MARK + name for name in marked))
 
 
 def series_table(
@@ -58,11 +53,13 @@ def series_table(
     *,
     expected: Sequence[tuple[str, str]],
     known: Sequence[tuple[str, str]],
+    comparison: pl.DataFrame,
     accepted: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return one row per series that has values, is ``expected`` or was ``known`` before: SERIES, hours, reasons.
 
-    Nothing is new or has vanished where nothing was known before.
+    Nothing is new or has vanished where nothing was known before. ``comparison`` is the output of
+    ``restated.compared``.
     """
     keyed = observations.drop_nulls(KEY)
     hours = keyed.group_by(SERIES).agg(pl.col("datetime_utc").n_unique().alias("hours"))
@@ -71,9 +68,12 @@ def series_table(
     # Without rechunk, pl.format panics on a column whose first chunk is empty (polars 2.1, several threads).
     table = named.join(hours, on=SERIES, how="left").join(before, on=SERIES, how="left").sort(SERIES).rechunk()
     table = table.with_columns(pl.col("hours").cast(pl.Int64).fill_null(0), pl.col("known").fill_null(value=False))
-    lacking = window.hours - pl.col("hours")
+    missing = _missing(observations, window, table)
+    restatements = restated.restatements(comparison).rename({"reason": "restated"})
+    factors = restated.factors(comparison).rename({"reason": "factor", "factor": "by"})
+    for reasons_of in (missing, restatements, factors):
+        table = table.join(reasons_of, on=SERIES, how="left", maintain_order="left")
     reasons = {
-        "incomplete": pl.when(lacking > 0).then(pl.format("{} of {} hours are missing", lacking, window.hours)),
         "vanished": pl.when(pl.col("hours") == 0, "known").then(pl.lit("it had values before and has none now")),
         "new_series": pl.when(pl.col("hours") > 0, ~pl.col("known"), len(known) > 0).then(
             pl.lit("it had no values before")
@@ -85,6 +85,7 @@ def series_table(
             *SERIES,
             pl.lit(None, dtype=OBSERVATIONS["datetime_utc"]).alias("datetime_utc"),
             pl.lit(None, dtype=pl.Float64).alias("energy_consumption"),
+            factor="by" if name == "factor" else pl.lit(None, dtype=pl.Float64),
             reason=pl.col(name),
         )
         left = _unaccepted(rows, name, accepted)
@@ -94,8 +95,29 @@ def series_table(
     return table.select(*SERIES, "hours", *SERIES_STATE)
 
 
+def _missing(observations: pl.DataFrame, window: Window, series: pl.DataFrame) -> pl.DataFrame:
+    """Return SERIES and ``incomplete``, which names the first and last missing hour, of the series that lack any."""
+    hours = pl.datetime_range(window.start, window.end, "1h", closed="left", time_unit="us", eager=True)
+    lacking = series.filter(pl.col("hours") < window.hours).select(SERIES)
+    absent = lacking.join(pl.DataFrame({"datetime_utc": hours}), how="cross").join(observations, on=KEY, how="anti")
+    hour = pl.col("datetime_utc").dt.strftime(DATETIME_FORMAT)
+    found = absent.group_by(SERIES).agg(missing=pl.len(), first=hour.min(), last=hour.max()).rechunk()
+    some = pl.format("{} of {} hours are missing, {} to {}", "missing", window.hours, "first", "last")
+    one = pl.format("1 of {} hours is missing: {}", window.hours, "first")
+    every = pl.format("all {} hours are missing", window.hours)
+    all_missing = pl.col("missing") == window.hours
+    return found.select(
+        *SERIES, incomplete=pl.when(all_missing).then(every).when(pl.col("missing") == 1).then(one).otherwise(some)
+    )
+
+
 def _unaccepted(flags: pl.DataFrame, expectation: str, accepted: pl.DataFrame) -> pl.DataFrame:
-    return without_accepted(flags.with_columns(expectation=pl.lit(expectation)), accepted)
+    return flags.filter(~is_accepted(_subjects(flags, expectation), accepted))
+
+
+def _subjects(rows: pl.DataFrame, expectation: str) -> pl.DataFrame:
+    factor = pl.col("factor") if "factor" in rows.columns else pl.lit(None, dtype=pl.Float64)
+    return rows.select(*OBSERVATIONS, factor.alias("factor"), expectation=pl.lit(expectation))
 
 
 def _frame(series: Sequence[tuple[str, str]]) -> pl.DataFrame:

@@ -188,6 +188,15 @@ def marks(
     return table.collect(lambda rows: rows.filter(*conditions).select(names).sort(names))
 
 
+def not_taken(table: Table, *, dataset: str, feature_group_version: int) -> dict[datetime, int]:
+    """Return, by ``known_at``, the number of conflicting values, where there are any."""
+    conditions = [*_conditions(dataset, feature_group_version, None, None, None), pl.col("conflicting") > 0]
+    found = table.collect(
+        lambda rows: rows.filter(*conditions).group_by("known_at").agg(pl.col("conflicting").sum()).sort("known_at")
+    )
+    return {as_utc(known_at): count for known_at, count in found.iter_rows()}
+
+
 def _conditions(
     dataset: str | None,
     feature_group_version: int | None,

@@ -354,6 +354,13 @@ class FeatureStore:
             self._ingests, dataset=dataset, feature_group_version=feature_group_version, window_end=end
         )
 
+    def not_taken(self, *, dataset: str, feature_group_version: int) -> dict[datetime, int]:
+        """Return, by reference time, how many values its run did not take when it was repeated after a correction.
+
+        The values stored for the reference time stay; a later run takes the others. Times without any are left out.
+        """
+        return ingests.not_taken(self._ingests, dataset=dataset, feature_group_version=feature_group_version)
+
     def feature_group_versions(self, dataset: str | None = None) -> list[tuple[str, int]]:
         """Return the feature groups that exist as (dataset, version), sorted."""
         return [group for group in ingests.groups(self._ingests) if dataset in (None, group[0])]

@@ -81,7 +81,7 @@ class Declaration:
         return {name: report for name, report in reports.items() if report is not None}
 
 
-def dated(name: str, frame: Frame, *, by: str, date_column: str) -> Declaration:
+def dated(name: str, frame: Frame, *, by: str, date_column: str, upgrades: tuple[Upgrade, ...] = ()) -> Declaration:
     """Return the declaration of a table that is partitioned by the date of its column ``by``."""
     return Declaration(
         name=name,
@@ -90,4 +90,5 @@ def dated(name: str, frame: Frame, *, by: str, date_column: str) -> Declaration:
         dated_by=by,
         date_column=date_column,
         partition_by=(date_column,),
+        upgrades=upgrades,
     )
