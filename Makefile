@@ -153,8 +153,8 @@ docs: dev ## build the documentation site; check its links and that it loads not
 
 .PHONY: test
 test: dev $(DEPLOY)/.installed ## run every test, including one of the whole system under a real Airflow
-	@# The tests of the stack are one group: one worker runs them and mostly waits, two run the unit tests meanwhile.
-	$(PYTEST) -n 3 --dist loadgroup
+	@# Side by side: the tests of the stack mostly wait. Their output has a line for each test, between the others' dots.
+	@$(MAKE) --no-print-directory --jobs=2 test-units test-stack
 
 .PHONY: test-units
 test-units: dev $(DEPLOY)/.installed
@@ -162,7 +162,7 @@ test-units: dev $(DEPLOY)/.installed
 
 .PHONY: test-stack
 test-stack: dev $(DEPLOY)/.installed
-	$(PYTEST) -m stack
+	$(PYTEST) -m stack --verbose
 
 .PHONY: test-python
 test-python: ## run the unit tests under another interpreter, if it is installed: PYTHON=3.12

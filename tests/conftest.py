@@ -23,14 +23,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(MISSING)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run the tests of the stack, in the order of their files, while the others run the unit tests.
-
-    They share one stack, each finds it as those before have left it, and most of their time is waiting.
-    """
+    """Put the tests of the stack first, in the order of their files: each finds it as those before have left it."""
     of_stack = [item for item in items if item.get_closest_marker("stack")]
-    for item in of_stack:
-        item.add_marker(pytest.mark.xdist_group("stack"))
     of_stack.sort(key=lambda item: (item.path, item.location[1] or 0))
     items[:] = [*of_stack, *(item for item in items if not item.get_closest_marker("stack"))]
 
