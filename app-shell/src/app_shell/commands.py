@@ -1,4 +1,7 @@
-"""Commands and what they take; what they do is imported when they are called, so that help and completion are quick."""
+"""Commands and what they take; what they do is imported when they are called, so that help and completion are quick.
+
+Long, because every command is here: most lines declare options and their help.
+"""
 
 import sys
 from importlib.metadata import version
@@ -51,40 +54,40 @@ def _energy(
     pass
 
 
+RunReference = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Reference time in UTC, e.g. 2024-03-31T05:00.", show_default="this hour"),
+]
+Url = Annotated[str, typer.Option(help="Source: demo://denmark, a .csv or .parquet file, or https://…/dataset/NAME.")]
+DaysDelay = Annotated[int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")]
+DaysExport = Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")]
+FeatureGroup = Annotated[int, typer.Option(metavar="N", help="Another number starts the tables afresh.")]
+ForecastFrom = Annotated[
+    str,
+    typer.Option(metavar="WHERE", help="last_observation: the hours after the data; reference_time: those to come."),
+]
+Retrain = Annotated[
+    str | None,
+    typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
+]
+Tune = Annotated[bool, typer.Option("--tune", help="Search for a better configuration before training.")]
+AllowFuture = Annotated[bool, typer.Option("--allow-future", help="Take a reference time that is still to come.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")]
+
+
 @app.command()
 def run(
     context: typer.Context,
-    reference: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Reference time in UTC, e.g. 2024-03-31T05:00.", show_default="this hour"),
-    ] = None,
-    url: Annotated[
-        str, typer.Option(help="Source: demo://denmark, a .csv or .parquet file, or https://…/dataset/NAME.")
-    ] = VARIABLES["url"],
-    days_delay: Annotated[
-        int, typer.Option(metavar="DAYS", help="Days from the end of the data to the reference.")
-    ] = int(VARIABLES["days_delay"]),
-    days_export: Annotated[int, typer.Option(metavar="DAYS", help="Days of data that the run sees.")] = int(
-        VARIABLES["days_export"]
-    ),
-    feature_group_version: Annotated[
-        int, typer.Option(metavar="N", help="Another number starts the tables afresh.")
-    ] = int(VARIABLES["feature_group_version"]),
-    forecast_from: Annotated[
-        str,
-        typer.Option(
-            metavar="WHERE", help="last_observation: the hours after the data; reference_time: those to come."
-        ),
-    ] = VARIABLES["forecast_from"],
-    retrain: Annotated[
-        str | None,
-        typer.Option(metavar="POLICY", help="every_run, 'every N hours' or on_alarm.", show_default="the setting"),
-    ] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Search for a better configuration before training.")] = False,
-    allow_future: Annotated[
-        bool, typer.Option("--allow-future", help="Take a reference time that is still to come.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the pipelines' log.")] = False,
+    reference: RunReference = None,
+    url: Url = VARIABLES["url"],
+    days_delay: DaysDelay = int(VARIABLES["days_delay"]),
+    days_export: DaysExport = int(VARIABLES["days_export"]),
+    feature_group_version: FeatureGroup = int(VARIABLES["feature_group_version"]),
+    forecast_from: ForecastFrom = VARIABLES["forecast_from"],
+    retrain: Retrain = None,
+    tune: Tune = False,
+    allow_future: AllowFuture = False,
+    verbose: Verbose = False,
     _json: AsJson = False,
 ) -> None:
     """Run the seven steps in order, without Airflow: data, view, tuning if wanted, training, monitoring, forecasts."""
@@ -114,6 +117,16 @@ def run(
     shell.show(running.run(request, settings, running.progress()), running.summary)
 
 
+FeatureView = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        autocompletion=completion.feature_views,
+        help="Where several views have forecasts of that time.",
+    ),
+]
+
+
 @app.command()
 def forecast(
     context: typer.Context,
@@ -122,14 +135,7 @@ def forecast(
     reference: Annotated[
         str | None, typer.Option(metavar="TIME", help="When the forecasts were made.", show_default="the newest run")
     ] = None,
-    feature_view_version: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            autocompletion=completion.feature_views,
-            help="Where several views have forecasts of that time.",
-        ),
-    ] = None,
+    feature_view_version: FeatureView = None,
     days: Annotated[int, typer.Option(metavar="DAYS", min=0, help="Days of observations before them.")] = 2,
     _json: AsJson = False,
 ) -> None:
@@ -162,14 +168,7 @@ def lineage(
     reference: Annotated[
         str | None, typer.Option(metavar="TIME", help="When the forecast was made.", show_default="the newest run")
     ] = None,
-    feature_view_version: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            autocompletion=completion.feature_views,
-            help="Where several views have forecasts of that time.",
-        ),
-    ] = None,
+    feature_view_version: FeatureView = None,
     recreate: Annotated[
         bool, typer.Option("--recreate", help="Make its run again and compare; exit code 1 if anything differs.")
     ] = False,

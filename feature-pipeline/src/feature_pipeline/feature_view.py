@@ -11,8 +11,8 @@ from forecast_core.contracts.arguments import yes_or_no
 from forecast_core.contracts.dag_run import this_dag_run
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import DATETIME_FORMAT
-from forecast_core.feature_store import FeatureStore
-from forecast_core.runs import resolve_run
+from forecast_core.feature_store import FeatureStore, TrainingDataset
+from forecast_core.runs import Run, resolve_run
 
 
 class Created(TypedDict):
@@ -99,8 +99,12 @@ def create(
     )
     step_log.write(settings, entry, dag_run=dag_run)
     due = tuning_is_due(settings, feature_view_version=view, reference_datetime=run.reference_datetime)
+    return _told(run, training, tuning_is_due=due, tune=asked or (due and run_kind != "backfill"))
+
+
+def _told(run: Run, training: TrainingDataset, *, tuning_is_due: bool, tune: bool) -> Created:
     return {
-        "feature_view_version": view,
+        "feature_view_version": training.feature_view_version,
         "training_dataset_version": training.version,
         "dataset": run.dataset,
         "feature_group_version": run.feature_group_version,
@@ -110,8 +114,8 @@ def create(
         "start_datetime": run.window.start.strftime(DATETIME_FORMAT),
         "end_datetime": run.window.end.strftime(DATETIME_FORMAT),
         "reference_datetime": run.reference_datetime.strftime(DATETIME_FORMAT),
-        "tuning_is_due": due,
-        "tune": asked or (due and run_kind != "backfill"),
+        "tuning_is_due": tuning_is_due,
+        "tune": tune,
     }
 
 

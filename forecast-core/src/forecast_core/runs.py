@@ -192,18 +192,7 @@ def resolve_forecast_run(
     )
     view = store.feature_view(int(model.tags["feature_view_version"]))
     start, end = _time("start_datetime", start_datetime), _time("end_datetime", end_datetime)
-    if start is None or end is None:
-        ingest = run_defaults.ingest_meant(
-            store,
-            view.feature_group_version,
-            dataset=view.dataset,
-            start=start,
-            end=end,
-            reference_datetime=asked,
-            dag_run=dag_run,
-        )
-        start, end = start or ingest.window.start, end or ingest.window.end
-    window = Window(start, end)
+    window = _history(store, view, start, end, reference_datetime=asked, dag_run=dag_run)
     reference = asked or run_defaults.known_at(store, view, window.end, dag_run=dag_run)
     gap = int(model.tags.get("gap", 0))
     _check_gap(gap, forecast_from, window, reference)
@@ -217,6 +206,30 @@ def resolve_forecast_run(
         fh=horizon,
         gap=gap,
     )
+
+
+def _history(
+    store: FeatureStore,
+    view: FeatureView,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    reference_datetime: datetime | None,
+    dag_run: DagRun | None,
+) -> Window:
+    """Return the hours to forecast from; a bound that is not given is that of the ingest that is meant."""
+    if start is None or end is None:
+        ingest = run_defaults.ingest_meant(
+            store,
+            view.feature_group_version,
+            dataset=view.dataset,
+            start=start,
+            end=end,
+            reference_datetime=reference_datetime,
+            dag_run=dag_run,
+        )
+        start, end = start or ingest.window.start, end or ingest.window.end
+    return Window(start, end)
 
 
 def resolve_reference(
