@@ -92,14 +92,14 @@ def run(
 ) -> None:
     """Run the seven steps in order, without Airflow: data, view, tuning if wanted, training, monitoring, forecasts."""
     from app_shell import run as running
-    from forecast_core.contracts.arguments import moment
+    from forecast_core.contracts.arguments import check_begun, moment
     from forecast_core.contracts.window import floor_hour
 
     log_to_stderr(verbose=verbose)
     shell, settings = shell_of(context), read_settings()
     at = floor_hour(shell.now if reference is None else moment("reference", reference))
     if not allow_future:
-        running.check_time(at, now=shell.now)
+        check_begun(at, now=shell.now)
     request = running.Request(
         reference_datetime=at,
         # A time that is given is a past one, as in a backfill.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
@@ -13,9 +13,7 @@ from rich.text import Text
 
 from app_shell.ml_pipeline_steps import STEPS, TUNE, Constant, Result, Run, Source, Variable, call
 from app_shell.progress import SECONDS_BETWEEN_LINES, logged
-from forecast_core.contracts.errors import InvalidArgument
 from forecast_core.contracts.settings import Settings
-from forecast_core.contracts.window import DATETIME_FORMAT
 
 if TYPE_CHECKING:
     from batch_prediction_pipeline.batch import Predicted
@@ -61,26 +59,6 @@ class Request:
                 return {"reference_datetime": self.reference_datetime, "kind": self.kind, "id": None}[fact]
             case Result(step, key):
                 return results[step][key]
-
-
-def check_time(reference_datetime: datetime, *, now: datetime) -> None:
-    """Return if a run can have a reference time: it is not in the future.
-
-    Raises:
-        InvalidArgument: If it is; until that time came, the run would be newer than every run of an hour that is over.
-    """
-    if reference_datetime > now:
-        raise InvalidArgument(
-            f"the reference time {reference_datetime:{DATETIME_FORMAT}} UTC is in the future, by "
-            f"{_in_words(reference_datetime - now)}: it is {now:{DATETIME_FORMAT}} UTC now; give an hour that has "
-            "begun, or --allow-future if that is what you want",
-            reference_datetime=reference_datetime,
-        )
-
-
-def _in_words(ahead: timedelta) -> str:
-    hours = ahead.total_seconds() / 3600
-    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:,.0f} days"
 
 
 def run(request: Request, settings: Settings, progress: Callable[[str], AbstractContextManager[None]]) -> Results:

@@ -26,7 +26,7 @@ def drawn(facts: State) -> Group:
         table.add_row("View", _view_line(view))
     table.add_row("Model", _none("none yet") if model is None else _model_line(model))
     pending = [f"{count:,} rows of {severity}s" for severity, count in facts["quarantine"].items()]
-    table.add_row("Quarantine", Text(", ".join(pending) or "empty", style="yellow" if pending else ""))
+    table.add_row("Quarantine", Text(_quarantine_line(pending), style="yellow" if pending else ""))
     for line in [_alarm_line(each) for each in facts["open_alarms"]] or [Text("none open")]:
         table.add_row("Alarms", line)
     for sentence, is_bad in [] if facts["dag"] is None else sentences(facts["dag"]):
@@ -55,6 +55,12 @@ def _data_line(data: Data) -> str:
     )
 
 
+def _quarantine_line(pending: list[str]) -> str:
+    if not pending:
+        return "empty"
+    return f"{', '.join(pending)}, not accepted yet (list: python -m feature_pipeline quarantine list)"
+
+
 def _view_line(view: View) -> str:
     of = f"{view['dataset']}, feature group version {view['feature_group_version']}"
     return f"{view['feature_view_version']}: {of}; last run {view['last_run'] or 'none'}"
@@ -67,7 +73,7 @@ def _run_line(run: LastRun) -> Text:
         text.append(" (late: a run is due every hour)", "yellow")
     text.append(
         f"; {run['forecasts']:,} forecasts by {by}, feature view {run['feature_view_version']}; "
-        f"{run['runs']:,} runs kept"
+        f"{run['runs']:,} {'run' if run['runs'] == 1 else 'runs'} kept"
     )
     if run["future"]:
         one = f"energy remove-run --reference '{run['future'][0]}'"

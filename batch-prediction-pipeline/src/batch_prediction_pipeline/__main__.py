@@ -40,14 +40,21 @@ def _parser() -> argparse.ArgumentParser:
         ("feature-view-version", "default: that of the model"),
         ("start-datetime", "first hour of the history (default: that of the last ingest)"),
         ("end-datetime", "first hour to forecast (default: the end of the last ingest)"),
-        ("reference-datetime", "history as known at this time (default: that of the ingest)"),
     ):
         predict.add_argument(f"--{name}", help=meaning)
+    predict.add_argument(
+        "--reference",
+        dest="reference_datetime",
+        metavar="TIME",
+        help="history as known at this time (default: that of the ingest)",
+    )
     predict.add_argument("--forecast-from", choices=FORECAST_FROM, help="as given to training (default)")
     monitor = steps.add_parser("monitor", help="score the archived forecasts and raise alarms")
     monitor.set_defaults(step=monitoring.compute)
     monitor.add_argument("--feature-view-version", metavar="N", help="default: the view created last")
-    monitor.add_argument("--reference-datetime", metavar="TIME", help="default: that of the last ingest")
+    monitor.add_argument(
+        "--reference", dest="reference_datetime", metavar="TIME", help="default: that of the last ingest"
+    )
     look = steps.add_parser(
         "watch", help="see whether forecasts, runs and data are there, and which alarms are to be told"
     )

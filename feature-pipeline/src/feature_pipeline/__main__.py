@@ -11,8 +11,10 @@ import polars as pl
 
 from feature_pipeline import changes, consumer_types, extract, feature_view, maintenance, pipeline, quarantine
 from feature_pipeline.history import import_history
+from forecast_core.contracts.arguments import check_begun, moment
+from forecast_core.contracts.errors import ForecastingError
 from forecast_core.contracts.window import floor_hour
-from forecast_core.program import run_step, with_hyphens
+from forecast_core.program import refused, run_step, with_hyphens
 
 
 def main(arguments: Sequence[str] | None = None, *, step: str | None = None) -> int:
@@ -24,6 +26,12 @@ def main(arguments: Sequence[str] | None = None, *, step: str | None = None) -> 
     """
     given = with_hyphens(sys.argv[1:] if arguments is None else arguments)
     options = vars(_parser().parse_args([step, *given] if step else given))
+    if options["step"] is pipeline.run and not options.pop("allow_future"):
+        try:
+            at = moment("reference", options["export_end_reference_datetime"])
+            check_begun(floor_hour(at), now=datetime.now(UTC))
+        except ForecastingError as error:
+            return refused(error)
     return run_step(options.pop("step"), options)
 
 
@@ -52,12 +60,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     # This file is the only place in this distribution where the clock is read.
     run.add_argument(
         "--reference",
-        "--export-end-reference-datetime",
         dest="export_end_reference_datetime",
         default=floor_hour(datetime.now(UTC)),
         metavar="TIME",
         help="reference time in UTC, e.g. 2023-02-04T16:00 (default: this hour)",
     )
+    run.add_argument("--allow-future", action="store_true", help="take a reference time that is still to come")
     run.add_argument("--days-delay", default=15, metavar="N", help="days from the window's end to the reference time")
     run.add_argument("--days-export", default=30, metavar="N", help="days in the window")
     run.add_argument("--url", default="demo://denmark", help="demo://denmark, a .csv or .parquet file, or https://…")
@@ -70,10 +78,15 @@ def _add_view(view: argparse.ArgumentParser) -> None:
     for name, meaning in (
         ("start-datetime", "first hour of the window"),
         ("end-datetime", "hour after the last of the window"),
-        ("reference-datetime", "as known at this time"),
         ("dataset", "name of the source's dataset"),
     ):
         view.add_argument(f"--{name}", help=f"{meaning} (default: that of the last ingest)")
+    view.add_argument(
+        "--reference",
+        dest="reference_datetime",
+        metavar="TIME",
+        help="as known at this time (default: that of the last ingest)",
+    )
 
 
 def _add_history(history: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from forecast_core.contracts.errors import ForecastingError
 
@@ -15,16 +15,21 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
-def with_hyphens(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with the names of options spelt with hyphens: ``--days_delay`` is taken for ``--days-delay``.
+_OLDER_NAMES: Final = {"--reference-datetime": "--reference", "--export-end-reference-datetime": "--reference"}
+"""Names that options had before, or have as arguments in Python; they are taken, and not shown."""
 
-    >>> with_hyphens(["--days_delay", "15", "--url=my_file.csv"])
-    ['--days-delay', '15', '--url=my_file.csv']
+
+def with_hyphens(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with the names of options that the commands have: with hyphens, and one name for one thing.
+
+    >>> with_hyphens(["--days_delay", "15", "--url=my_file.csv", "--reference-datetime=2024-03-31"])
+    ['--days-delay', '15', '--url=my_file.csv', '--reference=2024-03-31']
     """
     spelt = []
     for each in arguments:
         name, equals, value = each.partition("=")
-        spelt.append(f"{name.replace('_', '-')}{equals}{value}" if name.startswith("--") else each)
+        spelled = name.replace("_", "-")
+        spelt.append(f"{_OLDER_NAMES.get(spelled, spelled)}{equals}{value}" if name.startswith("--") else each)
     return spelt
 
 
@@ -47,7 +52,12 @@ def run_step(
     try:
         result = step(**arguments)
     except ForecastingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
-        return 1
+        return refused(error)
     sys.stdout.write(show(result) if show else json.dumps(result, indent=2) + "\n")
     return 0 if is_sound(result) else 1
+
+
+def refused(error: ForecastingError) -> int:
+    """Print an error as one line to stderr; return the exit code."""
+    sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+    return 1

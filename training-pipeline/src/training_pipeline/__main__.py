@@ -50,12 +50,19 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--fh", default=24, metavar="HOURS", help="horizon (default: 24)")
     for each in (promote, back):
         each.add_argument("--reason", default="by hand", help="kept with the decision")
-        each.add_argument("--reference-datetime", metavar="TIME", help="from when on it holds (default: now)")
+        each.add_argument(
+            "--reference", dest="reference_datetime", metavar="TIME", help="from when on it holds (default: now)"
+        )
     for each in (tune, fit):
         each.add_argument("--fh", default=24, metavar="HOURS", help="hours to forecast (default: 24)")
         each.add_argument("--feature-view-version", metavar="N", help="default: that of the training dataset")
         each.add_argument("--training-dataset-version", metavar="N", help="default: the one created last")
-        each.add_argument("--reference-datetime", metavar="TIME", help="default: for which the dataset was created")
+        each.add_argument(
+            "--reference",
+            dest="reference_datetime",
+            metavar="TIME",
+            help="default: for which the dataset was created",
+        )
         each.add_argument(
             "--forecast-from",
             default=FORECAST_FROM[0],

@@ -64,11 +64,27 @@ def moment(name: str, value: datetime | str | None) -> datetime:
         return as_utc(datetime.fromisoformat(str(value).strip()))
     except ValueError as error:
         raise InvalidArgument(
-            f"{name} must be a time, as datetime or as text like 2023-01-31 05:00 (UTC), not {value!r}; "
-            "nothing below the DAG or the shell reads the clock",
+            f"{name} must be a time, as datetime or as text like 2023-01-31 05:00 (year-month-day, UTC), not {value!r}",
             argument=name,
             value=str(value),
         ) from error
+
+
+def check_begun(reference_datetime: datetime, *, now: datetime) -> None:
+    """Return if the hour of a run has begun.
+
+    Raises:
+        InvalidArgument: If it is in the future: the run would be newer than every run of an hour that is over.
+    """
+    ahead = (reference_datetime - now).total_seconds() / 3600
+    if ahead > 0:
+        raise InvalidArgument(
+            f"the reference time {reference_datetime:%Y-%m-%d %H:%M} UTC is in the future, by "
+            f"{f'{ahead:.1f} hours' if ahead < 48 else f'{ahead / 24:,.0f} days'}: it is {now:%Y-%m-%d %H:%M} UTC now; "
+            "give an hour that has begun, or --allow-future if that is what you want",
+            argument="reference_datetime",
+            reference_datetime=reference_datetime,
+        )
 
 
 def forecast_gap(forecast_from: str, *, window_end: datetime, reference: datetime) -> int:
