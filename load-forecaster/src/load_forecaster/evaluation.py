@@ -4,7 +4,7 @@ One model is fitted on what was known before the first origin, and forecasts eve
 an honest measure for the price of one fit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypedDict, cast
@@ -14,7 +14,7 @@ import polars as pl
 
 from load_forecaster import metrics
 from load_forecaster.blend import Members, fit_members
-from load_forecaster.cleaning import cleaned
+from load_forecaster.cleaning import Cleaned, cleaned
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.errors import InvalidArgument
 from load_forecaster.factors import Factors
@@ -25,6 +25,7 @@ from load_forecaster.model import point_forecast
 from load_forecaster.naive import naive_values
 from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
 from load_forecaster.parallel import each
+from load_forecaster.plausibility import BLOCK_DAYS
 from load_forecaster.training import LEAST_DAYS
 
 
@@ -63,13 +64,31 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Replay:
-    """Truth, forecast and naive forecast [origin, lead, series], and day-to-day variation [origin, series], in kWh."""
+    """What came of the replayed origins.
+
+    Attributes:
+        truth: Plausible values [origin, lead, series] in kWh, NaN where there is none; so ``forecast`` and ``naive``.
+        forecast: Point forecasts.
+        naive: Seasonal naive forecasts.
+        variation: Mean absolute day-to-day variation [origin, series], in kWh.
+        fallback: Which forecasts [origin, series] are fallbacks.
+        disturbed: Which forecasts [origin, series] had implausible hours in the day before them. Intervals are not
+            calibrated on their errors: those of one faulty series would widen the intervals of all.
+        lowest: The least possible value [origin, series] in kWh.
+    """
 
     truth: FloatArray
     forecast: FloatArray
     naive: FloatArray
     variation: FloatArray
     fallback: np.ndarray
+    disturbed: np.ndarray
+    lowest: FloatArray
+
+    @property
+    def errors(self) -> FloatArray:
+        """Truth minus forecast [origin, lead, series] in kWh, NaN where unknown or disturbed."""
+        return np.where(self.disturbed[:, None], np.nan, self.truth - self.forecast)
 
 
 @dataclass(frozen=True)
@@ -83,9 +102,17 @@ class Backtest:
     config: ForecasterConfig
 
     @cached_property
-    def plausible(self) -> FloatArray:
-        """Values [hour, series] in kWh that forecasts are scored against: no error of a meter is held against them."""
-        return cleaned(self.panel).known
+    def clean(self) -> Cleaned:
+        """What forecasts are scored against, of all hours: no error of a meter is held against them.
+
+        Hours before the day before the first origin are not scored, and not judged except as neighbours.
+        """
+        judged = (self.panel.hours - self.origins[0]) // 24 + BLOCK_DAYS
+        recent = self.panel.until(self.panel.hours, judged)
+        clean, older = cleaned(recent), self.panel.hours - recent.hours
+        known = np.concatenate([self.panel.values[:older], clean.known])
+        implausible = np.concatenate([np.zeros((older, known.shape[1]), dtype=bool), clean.implausible])
+        return replace(clean, known=known, implausible=implausible)
 
     @property
     def training(self) -> Panel:
@@ -104,7 +131,7 @@ class Backtest:
             return Evaluation(_measures(None, (None, None)), Calibration())
         rows = each(lambda origin: self._forecast(members, origin, factors), self.origins, threads=threads)
         replay = _Replay(*(np.stack(part) for part in zip(*rows, strict=True)))
-        calibration = calibrate(replay.truth - replay.forecast, replay.variation, series=self.panel.series)
+        calibration = calibrate(replay.errors, replay.variation, series=self.panel.series)
         return Evaluation(_measures(replay, _coverage(replay, self.panel.series)), calibration)
 
     def _forecast(self, members: Members, origin: int, factors: Factors | None) -> tuple[np.ndarray, ...]:
@@ -113,13 +140,16 @@ class Backtest:
         then = self.panel.until(origin, self.config.history_days)
         point = point_forecast(then, members, fh=fh, gap=gap, config=self.config, factors=factors)
         truth = np.full(point.values.shape, np.nan)
-        came = self.plausible[origin + gap : origin + gap + fh]
+        came = self.clean.known[origin + gap : origin + gap + fh]
         truth[: len(came)] = came
         # A series that had not appeared yet was not forecast.
         appeared = ~np.isnan(then.values).all(axis=0)
         naive = naive_values(point.known, fh=gap + fh, season=24)[gap:]
         failed = np.array([reason is not None for reason in point.reasons])
-        return truth, np.where(appeared, point.values, np.nan), naive, point.variation, failed
+        day = slice(max(0, origin - 24), origin)
+        disturbed = self.clean.implausible[day].any(axis=0) | point.disturbed
+        forecast = np.where(appeared, point.values, np.nan)
+        return truth, forecast, naive, point.variation, failed, disturbed, point.lowest
 
 
 def backtest(
@@ -184,7 +214,8 @@ def _measures(replay: _Replay | None, coverage: tuple[float | None, float | None
     """Return the measures of model and naive forecast on the values that both forecast, and the given coverage."""
     if replay is None:
         empty = np.full((0, 1, 1), np.nan)
-        replay = _Replay(empty, empty, empty, empty[:, 0], np.full((0, 1), False))
+        none = np.full((0, 1), False)
+        replay = _Replay(empty, empty, empty, empty[:, 0], none, none, empty[:, 0])
     truth = np.where(np.isnan(replay.naive) | np.isnan(replay.forecast), np.nan, replay.truth)
     series = np.broadcast_to(np.arange(truth.shape[2]), truth.shape)
     result: dict[str, float | None] = {}
@@ -206,7 +237,7 @@ def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> tuple[flo
     if len(replay.truth) < 2:
         return None, None
     bounds: dict[str, list[FloatArray]] = {"q05": [], "q10": [], "q90": [], "q95": []}
-    errors = replay.truth - replay.forecast
+    errors = replay.errors
     for origin in range(len(errors)):
         others = calibrate(np.delete(errors, origin, 0), np.delete(replay.variation, origin, 0), series=series)
         quantiles = others.quantiles(
@@ -214,6 +245,7 @@ def _coverage(replay: _Replay, series: tuple[tuple[str, str], ...]) -> tuple[flo
             variation=replay.variation[origin],
             series=series,
             fallback=replay.fallback[origin],
+            lowest=replay.lowest[origin],
         )
         for name, values in bounds.items():
             values.append(quantiles[name])

@@ -14,6 +14,7 @@ from load_forecaster.alike import mean_of
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import IntArray, Panel
+from load_forecaster.plausibility import Mask
 from load_forecaster.seasonal import EarlierDays, earlier_days
 
 WEEK: Final = 168
@@ -107,6 +108,7 @@ def block(
     gaussian_before: FloatArray,
     alike: IntArray,
     config: ForecasterConfig,
+    unknown: Mask,
 ) -> Block:
     """Return the features for the hours from ``origin`` on, from the values of hours before ``origin``.
 
@@ -118,6 +120,7 @@ def block(
         gaussian_before: The same as of the day before, at least 24 hours.
         alike: The series most alike, as ``alike.most_alike`` says.
         config: Tunables.
+        unknown: Which values [hour, series] were bridged: they say nothing of other series.
     """
     fh = len(gaussian)
     leads = np.arange(-24, fh)
@@ -129,7 +132,9 @@ def block(
     days = EarlierDays(days.values / level, days.seasonal_base / level)
     seasonal_base = np.nan_to_num(days.seasonal_base[24:], nan=1.0)
     differed = _last_day(values, origin, level, days.seasonal_base)
-    recent = _recent(differed, usable, fh)
+    bridged = np.ones(differed.shape, dtype=bool)
+    bridged[24 - min(24, origin) :] = unknown[max(0, origin - 24) : origin]
+    recent = _recent(differed, usable, bridged, fh)
     numeric = np.stack([*_days(days, seasonal_base), *recent, *_levels(values, origin, level, fh)])
     ahead = gaussian / level
     of_parts = differed.reshape(PROFILE, 24 // PROFILE, -1).mean(axis=1)
@@ -137,7 +142,7 @@ def block(
     missed = np.zeros_like(differed)
     if origin >= 24:
         missed = np.nan_to_num((values[origin - 24 : origin] - gaussian_before[:24]) / level)
-    errors = _errors(missed, differed, usable, alike, fh)
+    errors = _errors(missed, differed, usable, bridged, alike, fh)
     numeric = np.concatenate([numeric, np.stack([seasonal_base, _spread(days), ahead - seasonal_base]), parts, errors])
     calendar = np.broadcast_to(_calendar(panel, origin, fh)[:, :, None], (len(CALENDAR), fh, len(level)))
     x = np.moveaxis(np.concatenate([numeric, calendar]), 0, -1)
@@ -165,12 +170,22 @@ def _last_day(values: FloatArray, origin: int, level: FloatArray, seasonal_base:
     return np.asarray(np.nan_to_num(differed))
 
 
-def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArray]:
+def _sound(values: FloatArray, usable: np.ndarray, bridged: Mask) -> tuple[FloatArray, FloatArray]:
+    """Return the mean over usable series [hour], and values [hour, series] with it in place of bridged ones."""
+    if not usable.any():
+        return np.zeros(len(values)), values
+    if not bridged.any():
+        return values[:, usable].mean(axis=1), values
+    common = np.nan_to_num(mean_known(np.where(bridged, np.nan, values)[:, usable].T))
+    return common, np.where(bridged, common[:, None], values)
+
+
+def _recent(differed: FloatArray, usable: np.ndarray, bridged: Mask, fh: int) -> list[FloatArray]:
     """How the last hours differed from their seasonal base: per series, at the same hour, and over all series."""
     recent = [differed[-hours:].mean(axis=0) for hours in RECENT]
     same_hour = np.arange(fh) % 24
     smooth = (np.roll(differed, 1, axis=0) + differed + np.roll(differed, -1, axis=0)) / 3
-    common = differed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
+    common, _ = _sound(differed, usable, bridged)
     shape = (fh, differed.shape[1])
     return [
         *(np.broadcast_to(value, shape) for value in recent),
@@ -181,11 +196,13 @@ def _recent(differed: FloatArray, usable: np.ndarray, fh: int) -> list[FloatArra
     ]
 
 
-def _errors(missed: FloatArray, differed: FloatArray, usable: np.ndarray, alike: IntArray, fh: int) -> FloatArray:
+def _errors(
+    missed: FloatArray, differed: FloatArray, usable: np.ndarray, bridged: Mask, alike: IntArray, fh: int
+) -> FloatArray:
     """Return the errors of the Gaussian forecast over the last day, and how the series most alike fared."""
     same_hour, shape = np.arange(fh) % 24, (fh, missed.shape[1])
-    common = missed[:, usable].mean(axis=1) if usable.any() else np.zeros(24)
-    of_others, differed = mean_of(missed, alike), mean_of(differed, alike)
+    common, sound = _sound(missed, usable, bridged)
+    of_others, differed = mean_of(sound, alike), mean_of(_sound(differed, usable, bridged)[1], alike)
     rows = [
         missed[same_hour],
         np.broadcast_to(missed.mean(axis=0), shape),

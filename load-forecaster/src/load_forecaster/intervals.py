@@ -15,6 +15,9 @@ from load_forecaster.schema import QUANTILES
 SERIES_SHRINKAGE = 1.0
 """The share of a series counts as so many origins of the typical share."""
 
+OUTLYING_DAY = 6.0
+"""Days with so many times the usual error of their series, and of all series, are not calibrated on."""
+
 NORMAL_SCORES = (-2.06, -1.61, 0.0, 1.61, 2.06)
 """Quantiles of normal errors in units of their mean absolute value: used when there is nothing to calibrate on."""
 
@@ -66,7 +69,7 @@ def calibrate(errors: FloatArray, variation: FloatArray, *, series: tuple[tuple[
         variation: Mean absolute day-to-day variation [origin, series], in kWh.
         series: Key of each series.
     """
-    ratio = errors / np.where(variation > 0, variation, np.nan)[:, None, :]
+    ratio = _without_outliers(errors / np.where(variation > 0, variation, np.nan)[:, None, :])
     if np.isnan(ratio).all():
         return Calibration()
     share, typical = _shares(ratio)
@@ -79,6 +82,23 @@ def calibrate(errors: FloatArray, variation: FloatArray, *, series: tuple[tuple[
         lead=tuple(float(value) for value in lead),
         scores=tuple(float(value) for value in quantiles),
     )
+
+
+def _without_outliers(ratio: FloatArray) -> FloatArray:
+    """Return the ratios [origin, lead, series] without days of single series that erred far beyond all other days.
+
+    Such a day is a fault that nothing else shows, and would widen the intervals of every series. A day on which most
+    series err, as on a holiday, stays.
+    """
+    known = ~np.isnan(ratio)
+    if not known.any():
+        return ratio
+    count = known.sum(axis=1)
+    size = np.where(count > 0, np.nan_to_num(np.abs(ratio)).sum(axis=1) / np.maximum(count, 1), np.nan)
+    own = [float(np.nanmedian(each)) if not np.isnan(each).all() else 0.0 for each in size.T]
+    outlier = size > OUTLYING_DAY * np.maximum(own, np.nanmedian(size))
+    few = outlier.sum(axis=1) <= (count > 0).sum(axis=1) / 2
+    return np.where((outlier & few[:, None])[:, None], np.nan, ratio)
 
 
 def _shares(ratio: FloatArray) -> tuple[FloatArray, float]:

@@ -10,7 +10,7 @@ import polars as pl
 from load_forecaster import distant
 from load_forecaster.alike import most_alike
 from load_forecaster.blend import Members, distant_parts, feature_parts, member_parts
-from load_forecaster.cleaning import bridged, cleaned
+from load_forecaster.cleaning import Cleaned, bridged, cleaned
 from load_forecaster.config import DEFAULT, ForecasterConfig
 from load_forecaster.contracts import checked
 from load_forecaster.errors import InvalidArgument
@@ -23,6 +23,7 @@ from load_forecaster.intervals import Calibration
 from load_forecaster.metrics import FloatArray
 from load_forecaster.naive import long_frame
 from load_forecaster.panel import IntArray, Panel, check_horizon, from_observations
+from load_forecaster.plausibility import Mask
 from load_forecaster.schema import PREDICTIONS
 from load_forecaster.training import LEAST_DAYS
 
@@ -41,6 +42,7 @@ class PointForecast:
         values: [lead, series] in kWh.
         reasons: Why a series has a fallback; None if the model forecasts it.
         left_out: Implausible hours of each series [series] among those that the forecast is made from.
+        disturbed: Which series [series] have implausible hours in the last day.
         lowest: The least value of each series [series] that is possible, in kWh.
         variation: Mean absolute change of each series [series] from day to day, in kWh.
         known: Plausible values [hour, series] up to the first forecast hour, NaN where there is none.
@@ -51,6 +53,7 @@ class PointForecast:
     values: FloatArray
     reasons: list[str | None]
     left_out: IntArray
+    disturbed: Mask
     lowest: FloatArray
     variation: FloatArray
     known: FloatArray
@@ -71,7 +74,7 @@ def point_forecast(
     panel = panel.until(panel.hours, LOOKED_AT_DAYS)
     clean = cleaned(panel)
     filled = bridged(panel, clean.positive)
-    why, parts, features = _modelled(panel, filled, clean.offset, members, fh, gap, config, factors)
+    why, parts, features = _modelled(panel, filled, clean, members, fh, gap, config, factors)
     modelled = np.asarray(sum(parts.values()))
     sound = np.isfinite(modelled).all(axis=0)
     reason = [
@@ -88,6 +91,7 @@ def point_forecast(
         np.asarray(np.round(values, DECIMALS)),
         reason,
         clean.implausible[-24 * WINDOW_DAYS :].sum(axis=0),
+        np.asarray(clean.implausible[-24:].any(axis=0)),
         np.where(clean.feeds_in, -np.inf, 0.0),
         variation(filled, panel.hours) * (1 + missing),
         clean.known,
@@ -99,7 +103,7 @@ def point_forecast(
 def _modelled(
     panel: Panel,
     filled: FloatArray,
-    offset: FloatArray,
+    clean: Cleaned,
     members: Members,
     fh: int,
     gap: int,
@@ -107,6 +111,7 @@ def _modelled(
     factors: Factors | None,
 ) -> tuple[list[str | None], Parts, Callable[[], Parts]]:
     """Return why each series has no model (None: it has), what each member adds, and what makes its explanation."""
+    offset = clean.offset
     if gap + fh > distant.FROM:
         parts, learnt, features = distant_parts(panel, filled, offset, members, fh=fh, gap=gap, config=config)
         return [None if each else f"observations end {gap} hours before" for each in learnt], parts, features
@@ -125,6 +130,7 @@ def _modelled(
         gaussian_before=paths[-1],
         alike=others,
         config=config,
+        unknown=np.isnan(clean.known[-recent.hours :]),
     )
     return (
         [None for _ in panel.series],

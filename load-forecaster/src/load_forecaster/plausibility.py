@@ -35,6 +35,12 @@ LEAST_FACTOR: Final = 3.0
 LARGEST_FACTOR: Final = 10.0
 SPREAD_POWER: Final = 6.0
 
+UNLIKE_FACTOR: Final = 2.5
+"""A value is far off, too, beyond this factor of the median of its hour of the day, or this many ``UNLIKE_SPREADS``."""
+
+UNLIKE_SPREADS: Final = 4.0
+"""In the 90 % quantile of the distances of the series' values from that median: weekends count as usual."""
+
 NEW_LEVEL_HOURS: Final = 72
 """What is far off for longer than this is a new level, not a fault, unless it is absurd or one value repeated."""
 
@@ -108,20 +114,49 @@ def implausible(values: FloatArray, feed_in: Mask) -> Mask:
 
 
 def _far_off(values: FloatArray, feed_in: Mask) -> Mask:
-    """Return the values that are far outside the daily extremes of their block, and neither a habit nor a new level."""
+    """Return the values that are far from the days of their block, and neither a habit nor a new level.
+
+    Far is what lies outside the usual daily extremes, or far from the usual value of its hour; and what is next to it
+    and half as far off.
+    """
     low, high, absurd_low, absurd_high = _limits(values, feed_in)
-    off = (values > high) | (values < low)
+    course, limit = _courses(values)
+    off = (values > high) | (values < low) | ((np.abs(course) > limit) & ~feed_in)
     if not off.any():
         return off
     absurd = (values > absurd_high) | (values < absurd_low)
     for series in np.flatnonzero(off.any(axis=0)).tolist():
         own = values[:, series]
         off[:, series] &= ~_recurs(own) | absurd[:, series]
-        for start, end in _episodes(off[:, series]):
+        off[:, series] |= _beside(off[:, series], course[:, series], limit[:, series]) & ~feed_in[series]
+        for start, end in _episodes(off[:, series], apart=DAY):
             lasting = end - start > NEW_LEVEL_HOURS and not absurd[start:end, series].any()
             if lasting and len(np.unique(own[start:end])) > (end - start) / 2:
                 off[start:end, series] = False
     return off
+
+
+def _courses(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far each value is from the usual one of its hour, and which distance is far: logarithms of factors."""
+    course, limit = np.zeros(values.shape), np.full(values.shape, np.inf)
+    for start, end in _blocks(len(values)):
+        course[start:end] = _relative_to_profile(values[start:end])
+        if end - start >= WEEK:
+            spread = _quantile(np.abs(course[start:end]), 0.9)
+            limit[start:end] = np.maximum(np.log(UNLIKE_FACTOR), UNLIKE_SPREADS * spread)
+    return course, limit
+
+
+def _beside(off: Mask, course: FloatArray, limit: FloatArray) -> Mask:
+    """Return the hours [hour] half as far off as ``limit`` in the same direction as far ones that they adjoin."""
+    result = np.zeros(len(off), dtype=bool)
+    for sign in (1, -1):
+        near = sign * course > limit / 2
+        far = off & (sign * course > 0)
+        for start, end in _episodes(near | far, apart=AROUND):
+            if far[start:end].any():
+                result[start:end] |= near[start:end]
+    return result
 
 
 def _limits(values: FloatArray, feed_in: Mask) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -160,9 +195,7 @@ def _isolated(values: FloatArray, feed_in: Mask) -> Mask:
     hours, count = values.shape
     if hours < 3 * DAY or not count:
         return np.zeros(values.shape, dtype=bool)
-    course = np.zeros(values.shape)
-    for start, end in _blocks(hours):
-        course[start:end] = _relative_to_profile(values[start:end])
+    course, _ = _courses(values)
     padded = np.pad(course, ((AROUND, AROUND), (0, 0)), constant_values=np.nan)
     before, after = (
         course - _quantile(np.stack([padded[first + shift : first + shift + hours] for shift in range(AROUND)]), 0.5)
@@ -252,15 +285,15 @@ def _runs(flags: Mask) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def _episodes(flags: Mask) -> list[tuple[int, int]]:
-    """Return the runs [start, end) of true flags, those less than a day apart as one.
+def _episodes(flags: Mask, *, apart: int) -> list[tuple[int, int]]:
+    """Return the runs [start, end) of true flags, those less than ``apart`` hours apart as one.
 
-    >>> _episodes(np.array([True, False, True]))
+    >>> _episodes(np.array([True, False, True]), apart=2)
     [(0, 3)]
     """
     merged: list[tuple[int, int]] = []
     for start, end in _runs(flags):
-        first = merged.pop()[0] if merged and start - merged[-1][1] < DAY else start
+        first = merged.pop()[0] if merged and start - merged[-1][1] < apart else start
         merged.append((first, end))
     return merged
 

@@ -80,7 +80,16 @@ def _at(
     config: ForecasterConfig,
     age: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    features = block(panel, values, origin=origin, gaussian=path, gaussian_before=before, alike=others, config=config)
+    features = block(
+        panel,
+        values,
+        origin=origin,
+        gaussian=path,
+        gaussian_before=before,
+        alike=others,
+        config=config,
+        unknown=np.isnan(truth),
+    )
     target = np.full(features.gaussian.shape, np.nan)
     known = truth[origin : origin + len(path)]
     target[: len(known)] = known
