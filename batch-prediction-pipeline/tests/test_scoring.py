@@ -50,6 +50,7 @@ def expected(rows: pl.DataFrame) -> dict[str, float]:
         "coverage_90": metrics.coverage(truth, q05, q95),
         "bias": float(np.sum(forecast - truth) / np.sum(truth)),
         "fallback_share": float(np.mean(rows["quality"].to_numpy() != "model")),
+        "implausible": 0.0,
         "n": rows.height,
     }
 
@@ -81,7 +82,9 @@ def test_a_run_of_which_only_the_last_hours_are_read_has_the_leads_of_all_of_it(
     hours = pl.datetime_range(START, START + 23 * HOUR, HOUR, time_unit="us", eager=True).cast(UTC_HOUR)
     made_at = pl.lit(reference).cast(UTC_HOUR).alias("reference_datetime")
     series = [pl.lit("DK1").alias("area"), pl.lit("a").alias("consumer_type")]
-    forecasts = pl.DataFrame({"datetime_utc": hours}).with_columns(*series, made_at, energy_consumption=pl.lit(1.0))
+    forecasts = pl.DataFrame({"datetime_utc": hours}).with_columns(
+        *series, made_at, energy_consumption=pl.lit(1.0), q05=pl.lit(0.5), q95=pl.lit(1.5)
+    )
     runs = pl.DataFrame({"fh": [24]}).with_columns(made_at)
     cut = forecasts.tail(5)
     found = scoring.with_first_hours(runs, cut)
@@ -90,3 +93,30 @@ def test_a_run_of_which_only_the_last_hours_are_read_has_the_leads_of_all_of_it(
     naive = cut.select("reference_datetime", "area", "consumer_type", "datetime_utc", naive=pl.lit(2.0))
     rows = scoring.scored(cut, runs=found, observed=observed, naive=naive)
     assert rows["lead"].to_list() == [20, 21, 22, 23, 24]
+
+
+@pytest.mark.parametrize("code", [9_999_999.0, 1e9, -9999.0])
+def test_an_error_code_that_came_is_counted_and_not_scored_and_not_repeated_by_the_naive_forecast(code: float) -> None:
+    """Class: one hour of a meter's error code among the scored hours; it must not outweigh the other hours."""
+    rows = scored(0)
+    keys = rows.select(
+        "area", "consumer_type", "datetime_utc", pl.lit(START).cast(UTC_HOUR).alias("reference_datetime")
+    )
+    keys = keys.unique(("area", "consumer_type", "datetime_utc"), maintain_order=True)
+    forecasts = keys.with_columns(
+        energy_consumption=pl.lit(100.0), q05=pl.lit(80.0), q10=pl.lit(90.0), q90=pl.lit(110.0), q95=pl.lit(120.0)
+    ).with_columns(quality=pl.lit("model"), model_version=pl.lit(1, pl.Int64))
+    runs = pl.DataFrame({"first_hour": [START]}).select(
+        pl.lit(START).cast(UTC_HOUR).alias("reference_datetime"), pl.col("first_hour").cast(UTC_HOUR)
+    )
+    first = pl.int_range(pl.len()) == 0
+    observed = keys.drop("reference_datetime").with_columns(
+        energy_consumption=pl.when(first).then(code).otherwise(pl.lit(101.0))
+    )
+    naive = keys.with_columns(naive=pl.when(pl.int_range(pl.len()) == 1).then(code).otherwise(pl.lit(103.0)))
+    rows = scoring.scored(forecasts, runs=runs, observed=observed, naive=naive)
+    found = scoring.measures(rows).row(0, named=True)
+    assert (found["n"], found["implausible"]) == (keys.height - 1, 1)
+    assert found["wape"] == pytest.approx(1 / 101)
+    assert found["naive_mae"] == pytest.approx(2.0)
+    assert found["relative_mae"] == pytest.approx(0.5)

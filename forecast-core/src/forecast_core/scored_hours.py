@@ -18,7 +18,7 @@ from forecast_core.tables.declaration import dated
 from forecast_core.tables.delta import Change, Snapshot
 
 SUMS: Final = {
-    "n": "number of forecasts",
+    "n": "number of forecasts whose value is plausible; all other sums are over these",
     "error": "sum of abs(forecast - value), kWh",
     "size": "sum of abs(value), kWh",
     "signed": "sum of forecast - value, kWh",
@@ -33,6 +33,7 @@ SUMS: Final = {
     "inside_80": "number of values inside the 80 % interval",
     "inside_90": "number of values inside the 90 % interval",
     "fallbacks": "number of forecasts that did not come from the model",
+    "implausible": "number of forecasts that are not scored, because their value is an error code",
 }
 """The sums over forecasts from which all figures follow, with their meaning."""
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
-from load_forecaster.plausibility import BLOCK_DAYS, DAY, Mask, feeds_in, implausible
+from load_forecaster.plausibility import feeds_in, implausible
+from load_forecaster.usual import BLOCK_DAYS, DAY, Mask
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from load_forecaster.model import point_forecast
 from load_forecaster.naive import naive_values
 from load_forecaster.panel import Panel, check_gap, check_horizon, from_observations
 from load_forecaster.parallel import each
-from load_forecaster.plausibility import BLOCK_DAYS
 from load_forecaster.training import LEAST_DAYS
+from load_forecaster.usual import BLOCK_DAYS
 
 
 class Measures(TypedDict):

@@ -8,8 +8,8 @@ from load_forecaster.config import ForecasterConfig
 from load_forecaster.features import WEEK, mean_known
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import Panel
-from load_forecaster.plausibility import Mask
 from load_forecaster.seasonal import earlier_days
+from load_forecaster.usual import Mask
 
 LEAST_HOURS = 72
 """Observed hours that a series needs for the model."""

@@ -14,8 +14,8 @@ from load_forecaster.alike import mean_of
 from load_forecaster.config import ForecasterConfig
 from load_forecaster.metrics import FloatArray
 from load_forecaster.panel import IntArray, Panel
-from load_forecaster.plausibility import Mask
 from load_forecaster.seasonal import EarlierDays, earlier_days
+from load_forecaster.usual import Mask
 
 WEEK: Final = 168
 SHOWN_LAGS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 13)

@@ -23,9 +23,9 @@ from load_forecaster.intervals import Calibration
 from load_forecaster.metrics import FloatArray
 from load_forecaster.naive import long_frame
 from load_forecaster.panel import IntArray, Panel, check_horizon, from_observations
-from load_forecaster.plausibility import Mask
 from load_forecaster.schema import PREDICTIONS
 from load_forecaster.training import LEAST_DAYS
+from load_forecaster.usual import Mask
 
 LOOKED_AT_DAYS = 90
 """A forecast looks at this many days; older observations only train the member of years."""

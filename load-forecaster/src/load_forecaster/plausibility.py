@@ -14,38 +14,16 @@ new level, and what recurs a week later is a habit.
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from load_forecaster.metrics import FloatArray
-
-Mask = npt.NDArray[np.bool_]
-
-DAY: Final = 24
-WEEK: Final = 168
-BLOCK_DAYS: Final = 28
-"""Magnitudes are compared within blocks of so many days: long enough for a fault of five days to stay a minority, short
-enough for the seasons not to matter."""
+from load_forecaster.spans import episodes, runs
+from load_forecaster.usual import BLOCK_DAYS, DAY, LARGEST_FACTOR, WEEK, Mask, courses, limits, quantile
 
 FEED_IN_SHARE: Final = 0.01
 """A series feeds in if more than this share of the hours of its last block is negative, on at least two days."""
 
-LEAST_FACTOR: Final = 3.0
-"""A value is far off beyond this factor of the usual daily extremes, or the sixth power of their spread, if greater."""
-
-LARGEST_FACTOR: Final = 10.0
-SPREAD_POWER: Final = 6.0
-
-UNLIKE_FACTOR: Final = 2.5
-"""A value is far off, too, beyond this factor of the median of its hour of the day, or this many ``UNLIKE_SPREADS``."""
-
-UNLIKE_SPREADS: Final = 4.0
-"""In the 90 % quantile of the distances of the series' values from that median: weekends count as usual."""
-
 NEW_LEVEL_HOURS: Final = 72
 """What is far off for longer than this is a new level, not a fault, unless it is absurd or one value repeated."""
-
-ABSURD: Final = 50.0
-"""No level changes by more than this factor."""
 
 SAME_AGAIN: Final = 2.0
 """A value recurs if a week away there is one that differs by less than this factor."""
@@ -68,8 +46,15 @@ RECENT_HOURS: Final = 90 * DAY
 REPEATED_AT_END: Final = 3
 """Equal values at the end of the history that are filler: hours that are not known yet."""
 
-REPEATED_WITHIN: Final = 6
+REPEATED_WITHIN: Final = 4
 """Equal values within the history that are a stuck meter."""
+
+_CODES = np.array([9999, 99999, 999999, 9999999, 99999999, 32767, 65535, 2147483647, 4294967295])
+CODES: Final = np.concatenate([_CODES, _CODES / 10, _CODES / 1000])
+"""Values by which meters and their protocols say that there is none, as they come and in other units."""
+
+CODE_FACTOR: Final = 1.1
+"""Least factor by which an isolated hour with one of ``CODES`` leaves the course of the hours around it."""
 
 
 def feeds_in(values: FloatArray) -> Mask:
@@ -119,8 +104,8 @@ def _far_off(values: FloatArray, feed_in: Mask) -> Mask:
     Far is what lies outside the usual daily extremes, or far from the usual value of its hour; and what is next to it
     and half as far off.
     """
-    low, high, absurd_low, absurd_high = _limits(values, feed_in)
-    course, limit = _courses(values)
+    low, high, absurd_low, absurd_high = limits(values, feed_in)
+    course, limit = courses(values)
     off = (values > high) | (values < low) | ((np.abs(course) > limit) & ~feed_in)
     if not off.any():
         return off
@@ -129,22 +114,11 @@ def _far_off(values: FloatArray, feed_in: Mask) -> Mask:
         own = values[:, series]
         off[:, series] &= ~_recurs(own) | absurd[:, series]
         off[:, series] |= _beside(off[:, series], course[:, series], limit[:, series]) & ~feed_in[series]
-        for start, end in _episodes(off[:, series], apart=DAY):
+        for start, end in episodes(off[:, series], apart=DAY):
             lasting = end - start > NEW_LEVEL_HOURS and not absurd[start:end, series].any()
             if lasting and len(np.unique(own[start:end])) > (end - start) / 2:
                 off[start:end, series] = False
     return off
-
-
-def _courses(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far each value is from the usual one of its hour, and which distance is far: logarithms of factors."""
-    course, limit = np.zeros(values.shape), np.full(values.shape, np.inf)
-    for start, end in _blocks(len(values)):
-        course[start:end] = _relative_to_profile(values[start:end])
-        if end - start >= WEEK:
-            spread = _quantile(np.abs(course[start:end]), 0.9)
-            limit[start:end] = np.maximum(np.log(UNLIKE_FACTOR), UNLIKE_SPREADS * spread)
-    return course, limit
 
 
 def _beside(off: Mask, course: FloatArray, limit: FloatArray) -> Mask:
@@ -153,41 +127,10 @@ def _beside(off: Mask, course: FloatArray, limit: FloatArray) -> Mask:
     for sign in (1, -1):
         near = sign * course > limit / 2
         far = off & (sign * course > 0)
-        for start, end in _episodes(near | far, apart=AROUND):
+        for start, end in episodes(near | far, apart=AROUND):
             if far[start:end].any():
                 result[start:end] |= near[start:end]
     return result
-
-
-def _limits(values: FloatArray, feed_in: Mask) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return, for each hour and series, the lowest and highest plausible value, and the bounds of what is absurd."""
-    hours, count = values.shape
-    bounds = tuple(np.zeros((hours, count)) for _ in range(4))
-    for start, end in _blocks(hours):
-        within = values[start:end]
-        padded = np.full((-len(within) % DAY + len(within), count), np.nan)
-        padded[-len(within) :] = within
-        days = padded.reshape(-1, DAY, count)
-        largest, least = (_sorted(days, axis=1, last=last) for last in (True, False))
-        top, middle, bottom, below = (
-            _quantile(each, share) for each, share in ((largest, 0.8), (largest, 0.5), (least, 0.2), (least, 0.5))
-        )
-        up = np.clip(_power(top, middle), LEAST_FACTOR, LARGEST_FACTOR)
-        down = np.clip(_power(below, bottom), LEAST_FACTOR, LARGEST_FACTOR)
-        # Days of zeros say nothing of what a positive value may be; the days that are not zero do.
-        positive = np.where(largest > 0, largest, np.nan)
-        sparse = np.where((largest > 0).sum(axis=0) >= 3, LARGEST_FACTOR * _quantile(positive, 0.5), np.inf)
-        top_limit = np.where(top > 0, up * top, sparse)
-        span = np.maximum(top - bottom, 1e-9)
-        limits = (
-            np.where(feed_in, bottom - LEAST_FACTOR * span, bottom / down),
-            np.where(feed_in, top + LEAST_FACTOR * span, top_limit),
-            np.where(feed_in, bottom - ABSURD * span, bottom / ABSURD),
-            np.where(feed_in, top + ABSURD * span, np.where(top > 0, ABSURD * top, np.inf)),
-        )
-        for bound, limit in zip(bounds, limits, strict=True):
-            bound[start:end] = limit
-    return bounds[0], bounds[1], bounds[2], bounds[3]
 
 
 def _isolated(values: FloatArray, feed_in: Mask) -> Mask:
@@ -195,10 +138,10 @@ def _isolated(values: FloatArray, feed_in: Mask) -> Mask:
     hours, count = values.shape
     if hours < 3 * DAY or not count:
         return np.zeros(values.shape, dtype=bool)
-    course, _ = _courses(values)
+    course, _ = courses(values)
     padded = np.pad(course, ((AROUND, AROUND), (0, 0)), constant_values=np.nan)
     before, after = (
-        course - _quantile(np.stack([padded[first + shift : first + shift + hours] for shift in range(AROUND)]), 0.5)
+        course - quantile(np.stack([padded[first + shift : first + shift + hours] for shift in range(AROUND)]), 0.5)
         for first in (0, AROUND + 1)
     )
     # One side alone decides where the other has no value. A step differs from one side only, so it is none.
@@ -206,24 +149,15 @@ def _isolated(values: FloatArray, feed_in: Mask) -> Mask:
     apart = np.where(before * after > 0, np.minimum(np.abs(before), np.abs(after)), 0.0)
     least = np.full((hours, 1), np.log(ISOLATED_FACTOR))
     least[-AROUND:] = np.log(ISOLATED_AT_END)
-    off = apart > np.maximum(least, ISOLATED_CHANGES * _quantile(np.abs(np.diff(course, axis=0)), 0.98))
+    change = quantile(np.abs(np.diff(course, axis=0)), 0.98)
+    code = np.isin(values, CODES) & (apart > np.maximum(np.log(CODE_FACTOR), change))
+    off = (apart > np.maximum(least, ISOLATED_CHANGES * change)) | code
     off = np.asarray(off & ~feed_in)
     for series in np.flatnonzero(off.any(axis=0)).tolist():
         for hour in np.flatnonzero(off[:, series]).tolist():
             beside = [other for other in (hour - WEEK, hour - DAY, hour + DAY, hour + WEEK) if 0 <= other < hours]
             off[hour, series] = not (apart[beside, series] > apart[hour, series] / 2).any()
     return off
-
-
-def _relative_to_profile(values: FloatArray) -> FloatArray:
-    """Return the logarithms of values relative to the median of the same hour of the day."""
-    hours, count = values.shape
-    padded = np.full((-hours % DAY + hours, count), np.nan)
-    padded[-hours:] = values
-    days = padded.reshape(-1, DAY, count)
-    profile = np.maximum(_quantile(days, 0.5), 0)
-    size = 0.05 * np.nan_to_num(np.nanmax(profile, axis=0, initial=0.0)) + 1e-9
-    return np.asarray(np.log((np.maximum(days, 0) + size) / (profile + size)).reshape(-1, count)[-hours:])
 
 
 def _repeated(values: FloatArray) -> Mask:
@@ -237,10 +171,10 @@ def _repeated(values: FloatArray) -> Mask:
         return found
     same = values[1:] == values[:-1]
     for series in np.flatnonzero(same.any(axis=0)).tolist():
-        runs = [(start, end + 1) for start, end in _runs(same[:, series])]
-        lengths = np.array([end - start for start, end in runs])
+        spans = [(start, end + 1) for start, end in runs(same[:, series])]
+        lengths = np.array([end - start for start, end in spans])
         newest = int(np.flatnonzero(~np.isnan(values[:, series]))[-1]) + 1
-        for (start, end), length in zip(runs, lengths.tolist(), strict=True):
+        for (start, end), length in zip(spans, lengths.tolist(), strict=True):
             least = REPEATED_AT_END if end == newest else REPEATED_WITHIN
             others = int((lengths >= max(2.0, length / 2)).sum()) - 1
             if least <= length < WEEK and others <= 1 + hours // 1000:
@@ -265,55 +199,3 @@ def _recurs(values: FloatArray) -> Mask:
         equal[index] = values == other
     result |= alike.any(axis=0)
     return np.asarray(result | (equal.sum(axis=0) >= 2))
-
-
-def _blocks(hours: int) -> list[tuple[int, int]]:
-    """Return the blocks of ``BLOCK_DAYS`` days, counted from the end; the oldest takes up to as many days more."""
-    size = DAY * BLOCK_DAYS
-    ends = [hours - size * back for back in range(max(1, hours // size))]
-    starts = [*(end - size for end in ends[:-1]), 0]
-    return list(zip(starts, ends, strict=True))
-
-
-def _runs(flags: Mask) -> list[tuple[int, int]]:
-    """Return the runs [start, end) of true flags.
-
-    >>> _runs(np.array([True, True, False, True]))
-    [(0, 2), (3, 4)]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
-def _episodes(flags: Mask, *, apart: int) -> list[tuple[int, int]]:
-    """Return the runs [start, end) of true flags, those less than ``apart`` hours apart as one.
-
-    >>> _episodes(np.array([True, False, True]), apart=2)
-    [(0, 3)]
-    """
-    merged: list[tuple[int, int]] = []
-    for start, end in _runs(flags):
-        first = merged.pop()[0] if merged and start - merged[-1][1] < apart else start
-        merged.append((first, end))
-    return merged
-
-
-def _quantile(values: FloatArray, share: float) -> FloatArray:
-    """Return the lower quantile over the first axis of what is known; NaN where nothing is. Faster than numpy's."""
-    known = (~np.isnan(values)).sum(axis=0)
-    place = np.floor(share * np.maximum(known - 1, 0)).astype(np.int64)
-    return np.asarray(np.take_along_axis(np.sort(values, axis=0), place[None], axis=0)[0])
-
-
-def _sorted(days: FloatArray, *, axis: int, last: bool) -> FloatArray:
-    """Return the largest or least known value along an axis; NaN where nothing is known."""
-    empty = -np.inf if last else np.inf
-    filled = np.where(np.isnan(days), empty, days)
-    found = filled.max(axis=axis) if last else filled.min(axis=axis)
-    return np.where(np.isfinite(found), found, np.nan)
-
-
-def _power(larger: FloatArray, smaller: FloatArray) -> FloatArray:
-    """Return the ratio of two values to the power that makes a limit of their spread; infinite if undefined."""
-    ratio = np.where(smaller > 0, larger / np.where(smaller > 0, smaller, 1.0), np.inf)
-    return np.asarray(np.minimum(ratio, LARGEST_FACTOR) ** SPREAD_POWER)

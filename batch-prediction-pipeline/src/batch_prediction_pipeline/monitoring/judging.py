@@ -152,7 +152,7 @@ def of_quality(newest: pl.DataFrame, settings: Settings) -> Iterator[Check]:
         newest: ``schema.FORECASTS`` of one run, or none.
         settings: The threshold.
     """
-    fallback = newest.filter(pl.col("quality") != "model")
+    fallback = newest.filter(pl.col("quality").cast(pl.String).str.starts_with("fallback"))
     share = fallback.height / newest.height if newest.height else None
     reasons = fallback["quality"].value_counts().sort("count", descending=True).head(3).rows()
     named = ", ".join(f"{count} {reason.removeprefix('fallback: ')}" for reason, count in reasons)

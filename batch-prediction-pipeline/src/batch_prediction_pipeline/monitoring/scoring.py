@@ -15,6 +15,11 @@ HOUR_DAYS: Final = 7
 """Days of which the single hours are kept."""
 
 
+IMPLAUSIBLE: Final = 10.0
+"""An observed value of so many times the largest bound of its forecast is an error code of a meter: it is not scored,
+because the sums are kWh, and one such hour would outweigh all hours of all series."""
+
+
 def with_first_hours(runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
     """Return the runs that have forecasts, with ``first_hour``: the first hour that each forecasts.
 
@@ -32,6 +37,8 @@ def with_first_hours(runs: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFram
 def scored(forecasts: pl.DataFrame, *, runs: pl.DataFrame, observed: pl.DataFrame, naive: pl.DataFrame) -> pl.DataFrame:
     """Return the forecasts whose hour was observed, with the columns ``lead``, ``truth`` and ``naive``.
 
+    ``truth`` and ``naive`` are null where they are more than ``IMPLAUSIBLE`` times what was forecast.
+
     Args:
         forecasts: Rows of ``schema.FORECASTS`` of one feature view.
         runs: The runs that the forecasts are of, as ``with_first_hours`` returned them; forecasts of others are left
@@ -47,7 +54,13 @@ def scored(forecasts: pl.DataFrame, *, runs: pl.DataFrame, observed: pl.DataFram
         .drop("first_hour")
         .join(truth, on=KEY)
         .join(naive, on=("reference_datetime", *KEY), how="left")
+        .with_columns(_plausible("truth"), _plausible("naive"))
     )
+
+
+def _plausible(column: str) -> pl.Expr:
+    largest = pl.max_horizontal(pl.col("energy_consumption", "q05", "q95").abs())
+    return pl.when((largest <= 0) | (pl.col(column).abs() <= IMPLAUSIBLE * largest)).then(column).alias(column)
 
 
 def recent(rows: pl.DataFrame, *, days: int) -> pl.DataFrame:
@@ -62,9 +75,10 @@ def totals(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     """
     truth, forecast, naive = pl.col("truth"), pl.col("energy_consumption"), pl.col("naive")
     error, naive_error, size = (forecast - truth).abs(), (naive - truth).abs(), truth.abs()
-    comparable, positive = naive.is_not_null(), truth > 0
+    known, positive = truth.is_not_null(), truth > 0
+    comparable = known & naive.is_not_null()
     sums = {
-        "n": pl.len(),
+        "n": known.sum(),
         "error": error.sum(),
         "size": size.sum(),
         "signed": (forecast - truth).sum(),
@@ -78,7 +92,8 @@ def totals(rows: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
         "compared_error": error.filter(comparable).sum(),
         "inside_80": truth.is_between("q10", "q90").sum(),
         "inside_90": truth.is_between("q05", "q95").sum(),
-        "fallbacks": (pl.col("quality") != "model").sum(),
+        "fallbacks": (known & pl.col("quality").cast(pl.String).str.starts_with("fallback")).sum(),
+        "implausible": (~known).sum(),
     }
     named = [sums[name].cast(pl.Float64).alias(name) for name in SUMS]
     return rows.group_by(by, maintain_order=True).agg(*named).sort(by) if by else rows.select(*named)
@@ -96,7 +111,8 @@ def figures(sums: pl.DataFrame) -> pl.DataFrame:
     The measures are those of ``load_forecaster.metrics``, as fractions and kWh. ``relative_mae`` is the MAE over that
     of the naive forecast, ``naive_wape`` and ``naive_mape`` are the latter's, all three on the rows that have one; over
     all series ``relative_mae`` is also WAPE over the naive forecast's. ``bias`` is sum(forecast - truth) / sum|truth|;
-    ``fallback_share`` is the share of forecasts that are fallbacks.
+    ``fallback_share`` is the share of forecasts that are fallbacks. ``implausible`` is the number of forecasts that
+    are not scored, because the value that came is an error code.
     """
     measured = {
         "wape": _ratio("error", "size"),
@@ -110,6 +126,7 @@ def figures(sums: pl.DataFrame) -> pl.DataFrame:
         "coverage_80": _ratio("inside_80", "n"),
         "coverage_90": _ratio("inside_90", "n"),
         "fallback_share": _ratio("fallbacks", "n"),
+        "implausible": pl.col("implausible"),
     }
     keys = [name for name in (*KEY, "lead") if name in sums.columns]
     count = pl.col("n").cast(pl.Int64)
