@@ -67,7 +67,7 @@ class System:
             **quantiles, quality=pl.lit("model")
         )
         rows = provenance.forecast_rows(predictions, run={**names, "model_version": model})
-        made_by = provenance.made_by("batch_prediction_pipeline.monitoring.naive", dag_run_id=None)
+        made_by = provenance.made_by("batch_prediction_pipeline.monitoring.naive", dag_run=None)
         view = self.store.feature_view(1)
         facts = provenance.run_facts(rows, target, view=view, window=window, fh=FH, made_by=made_by)
         self.archive.write_run(facts)
