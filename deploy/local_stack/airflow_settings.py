@@ -33,6 +33,8 @@ def settings(layout: Layout) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.uri(layout),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__STANDARD__VENV_INSTALL_METHOD": "uv",
+        # A task's first request after the API server's start took 45 s on a busy machine; at 5 s the first try failed.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
     }
 
 
