@@ -187,11 +187,11 @@ ALTERATIONS: dict[str, tuple[pl.Expr, str]] = {
     ),
     "negative": (
         pl.when(FIRST).then(-1).otherwise("TotalCon").alias("TotalCon"),
-        r"DK1/111 at .* = -1.0: energy_consumption must be at least 0 kWh \(minimum_kwh in feature_pipeline.datasets\)",
+        r"DK1/111 at .* = -1.0: a value must be at least 0 kWh \(minimum_kwh in feature_pipeline.datasets\)",
     ),
     "too much": (
         pl.when(FIRST).then(10**8).otherwise("TotalCon").alias("TotalCon"),
-        r"= 100000000.0: energy_consumption must be within ±10,000,000 kWh \(maximum_kwh",
+        r"= 100000000.0: a value must be within ±10,000,000 kWh \(maximum_kwh",
     ),
 }
 

@@ -50,7 +50,7 @@ def test_a_list_says_what_is_kept_and_why(settings: Settings) -> None:
     first = listed["first"][0]
     assert (first["area"], first["consumer_type"], first["datetime_utc"]) == ("DK1", "111", "2023-01-20 15:00")
     assert (first["energy_consumption"], first["accepted"]) == (-5.0, False)
-    assert first["reason"] == "energy_consumption must be at least 0 kWh (minimum_kwh in feature_pipeline.datasets)"
+    assert first["reason"] == "a value must be at least 0 kWh (minimum_kwh in feature_pipeline.datasets)"
     assert json.loads(json.dumps(listed)) == listed
 
 
@@ -68,7 +68,7 @@ def test_a_part_can_be_released_and_the_rest_still_stops(stopped: str, settings:
     assert accept(settings, series=["DK1/111"], expectation="negative")["accepted"] == 1
     assert quarantine.show(settings=settings)["rows"] == 1
     assert quarantine.show(settings=settings, accepted=True)["rows"] == 2
-    with pytest.raises(ValidationError, match=r": DK1/112 at 2023-01-20 15:00 = -5.0: energy"):
+    with pytest.raises(ValidationError, match=r": DK1/112 at 2023-01-20 15:00 = -5.0: a value must"):
         pipeline.run(REFERENCE, 15, 1, stopped, settings=settings)
 
 

@@ -162,14 +162,14 @@ def _values(dataset: Dataset) -> list[Expectation]:
         *sets,
         _error(
             "negative",
-            f"{energy} must be at least {least:,.0f} kWh (minimum_kwh {entry})",
+            f"a value must be at least {least:,.0f} kWh (minimum_kwh {entry})",
             kind,
             column=energy,
             min_value=least,
         ),
         _error(
             "range",
-            f"{energy} must be within ±{most:,.0f} kWh (maximum_kwh {entry})",
+            f"a value must be within ±{most:,.0f} kWh (maximum_kwh {entry})",
             kind,
             column=energy,
             min_value=-most,

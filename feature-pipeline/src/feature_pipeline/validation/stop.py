@@ -88,7 +88,7 @@ def _way_on(run: ValidationRun, rows: pl.DataFrame, rule: str) -> str:
     if rule not in RELEASABLE:
         return f"{kept}, listed by `{_COMMAND} list --dataset {run.dataset} {reference}`. Correct the source"
     version = "" if run.feature_group_version == 1 else f" --feature-group-version {run.feature_group_version}"
-    decision = "accept such values of the series from now on" if rule in HOLDING_ON else "accept the values"
+    decision = "accept such values from now on" if rule in HOLDING_ON else "accept the values"
     if rule in NAMING:
         decision = "make a new series"
     return (
