@@ -82,17 +82,14 @@ def validate(
         ValidationError: If a rule of severity ``error`` fails; the message names the first rows.
         StorageError: If the result or the quarantine cannot be written now.
     """
-    comparison = Comparison.of_nothing()
-    if dict(observations.schema) == dict(OBSERVATIONS):
-        about = {"feature_group_version": feature_group_version, "reference_datetime": reference_datetime}
-        rules = suite(dataset, window, reference_datetime=reference_datetime)
-        accepted = Quarantine(settings).accepted(dataset=dataset.name, **about)  # type: ignore[arg-type]
-        store = known(window, dataset=dataset.name, settings=settings, **about)  # type: ignore[arg-type]
-        comparison = Comparison.between(observations, store, accepted=accepted)
-        tables = _tables(comparison, window, store.series, dataset, rules, accepted)
-    else:
-        # The other rules need the columns: Great Expectations would raise on a column that is not there.
-        rules, tables = structure(), {"values": observations}
+    comparison, rules, tables = _prepared(
+        observations,
+        window,
+        dataset=dataset,
+        feature_group_version=feature_group_version,
+        reference_datetime=reference_datetime,
+        settings=settings,
+    )
     checked = engine.run(rules, tables)
     found = collect(checked, rules, comparison.by_series)
     counts = finding_counts(checked, found, rules)
@@ -131,6 +128,34 @@ def validate(
         kept=comparison.kept.height,
         not_taken=comparison.not_taken.height,
     )
+
+
+def _prepared(
+    observations: pl.DataFrame,
+    window: Window,
+    *,
+    dataset: Dataset,
+    feature_group_version: int,
+    reference_datetime: datetime,
+    settings: Settings,
+) -> tuple[Comparison, list[Expectation], dict[Subject, pl.DataFrame]]:
+    """Return the comparison with the store, the rules to check, and the tables that they are about."""
+    if dict(observations.schema) != dict(OBSERVATIONS):
+        # The other rules need the columns: Great Expectations would raise on a column that is not there.
+        return Comparison.of_nothing(), structure(), {"values": observations}
+    rules = suite(dataset, window, reference_datetime=reference_datetime)
+    accepted = Quarantine(settings).accepted(
+        dataset=dataset.name, feature_group_version=feature_group_version, reference_datetime=reference_datetime
+    )
+    store = known(
+        window,
+        dataset=dataset.name,
+        feature_group_version=feature_group_version,
+        reference_datetime=reference_datetime,
+        settings=settings,
+    )
+    comparison = Comparison.between(observations, store, accepted=accepted)
+    return comparison, rules, _tables(comparison, window, store.series, dataset, rules, accepted)
 
 
 def _tables(

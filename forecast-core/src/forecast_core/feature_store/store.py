@@ -1,7 +1,7 @@
 """The feature store: observations with their revisions, ingests, feature views and training datasets.
 
 Long, because it is the one entrance to seven modules: each method checks its arguments and calls one of them. Half of
-the lines are signatures and descriptions of arguments and errors; what the methods do is in the modules.
+the lines are signatures and descriptions of arguments and errors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
