@@ -1,8 +1,10 @@
 """Feature views and training datasets from the shell of the feature store."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,7 +13,7 @@ import pytest
 from feature_pipeline import feature_view
 from forecast_core.alarms import CHECKS, OVERALL, Alarms
 from forecast_core.contracts.errors import InvalidArgument, NotFoundError
-from forecast_core.contracts.schema import HOUR
+from forecast_core.contracts.schema import HOUR, OBSERVATIONS
 from forecast_core.contracts.settings import Settings
 from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
@@ -133,3 +135,22 @@ def test_a_word_that_is_neither_yes_nor_no_is_refused(ingest: Ingest, settings: 
     ingest(Window(at(1), at(2)), at(10))
     with pytest.raises(InvalidArgument, match="tune must be True or False, not 'perhaps'"):
         feature_view.create(1, tune="perhaps", settings=settings)
+
+
+def test_a_root_folder_with_a_star_in_its_path_reads_its_own_training_dataset(tmp_path: Path) -> None:
+    """A pattern in a path names the files of a copy of the root folder, too."""
+    settings = Settings(root_dir=tmp_path / "a*b")
+    window = Window(at(1), at(2))
+    frame = pl.DataFrame([("DK1", "111", window.start, 1.0)], schema=OBSERVATIONS, orient="row")
+    FeatureStore(settings).ingest(
+        frame,
+        dataset="ConsumptionDE35Hour",
+        feature_group_version=1,
+        window=window,
+        reference_datetime=window.end,
+        url="x",
+        record={},
+    )
+    version = feature_view.create(1, settings=settings)["training_dataset_version"]
+    shutil.copytree(settings.root, tmp_path / "a-copy-b")
+    assert FeatureStore(settings).read_training_dataset(version).height == 1

@@ -153,7 +153,7 @@ def serve_fake(port: int, file: str | None, seconds_between_requests: float, pag
 
     name = extract.dataset(file).name if file else "ConsumptionDE35Hour"
     service = EnergiDataService(
-        {name: pl.read_parquet(file) if file else published},
+        {name: pl.read_parquet(file, glob=False) if file else published},
         now=lambda: datetime.now(UTC),
         page_cap=page_cap,
         seconds_between_requests=seconds_between_requests,

@@ -194,7 +194,8 @@ def read_file(
     remedy = f"remove {uri} and create the dataset again as known at {dataset.known_at}"
     with storage_errors(uri):
         try:
-            frame = pl.read_parquet(uri, storage_options=_options(storage_options), hive_partitioning=False)
+            # Without glob=False, a root folder with [, * or ? in its path would name other files.
+            frame = pl.read_parquet(uri, glob=False, storage_options=_options(storage_options), hive_partitioning=False)
         except FileNotFoundError as error:
             raise NotFoundError(f"the file of training dataset {dataset.version} is gone: {remedy}", uri=uri) from error
         except pl.exceptions.PolarsError as error:
