@@ -409,5 +409,5 @@ def test_stamps_between_two_hours_are_no_clock_of_another_zone(
     path = tmp_path / "x.csv"
     rows.with_columns(pl.col("HourUTC").str.replace(":00:00", ":00:40", literal=True)).write_csv(path)
     settings = Settings(root_dir=tmp_path / "root")
-    with pytest.raises(ValidationError, match=r"full hour; .*2023-01-19 16:00:40"):
+    with pytest.raises(ValidationError, match=r"2023-01-19 16:00:40 .*must be a full hour"):
         pipeline.run(window.end, 0, 1, str(path), settings=settings)
