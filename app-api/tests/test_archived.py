@@ -53,8 +53,8 @@ def test_an_hour_that_several_runs_forecast_has_a_row_of_each_or_of_the_last(own
 
 def test_a_long_span_leads_to_its_later_hours(api: httpx.Client) -> None:
     whole = archive(api, start="2024-03-01T00:00Z", end="2024-03-31T05:00Z")
-    following, found = f"{ARCHIVE}?start=2024-01-01T00:00Z&end=2024-03-31T05:00Z", []
-    pages = 0
+    following, pages = f"{ARCHIVE}?start=2024-01-01T00:00Z&end=2024-03-31T05:00Z", 0
+    found: list[Any] = []
     while following:
         answer = api.get(following)
         assert (answer.links.get("next") is not None) == (answer.json()["next"] is not None)
@@ -74,6 +74,7 @@ def test_the_mape_of_every_hour_comes_in_one_call_each_hour_once_as_computed_las
     for back in (3, 2, 1, 0):
         reference = REFERENCE - back * DAY
         hours = [reference - DAY - timedelta(hours=hour) for hour in range(168)]
+        rows: list[tuple[Any, ...]]
         rows = [(reference, 1, "hour", None, None, hour, None, 7, "mape", 0.1 * back, 6) for hour in hours]
         rows.append((reference, 1, "overall", None, None, None, None, 7, "mape", 0.5, 6))
         store.write_metrics(pl.DataFrame(rows, schema=METRICS, orient="row"))

@@ -174,7 +174,7 @@ def test_tables_of_format_2_are_read_and_written_on(tmp_path: Path) -> None:
         values = {**ROW, "dataset": "demo", "feature_group_version": 1, "known_at": AT, "window_start": AT}
         values |= {"known_date": AT.date(), "note": "feeds in", "accepted_at": AT}
         row = pl.DataFrame([{name: values[name] for name in old}], schema=old)
-        Table(newest.uri, old, newest.partition_by).commit(lambda _, row=row: (None, Change(row)))
+        Table(newest.uri, old, newest.partition_by).commit(lambda _, row=row: (None, Change(row)))  # type: ignore[misc]
     quarantine = Quarantine(settings)
     assert quarantine.read().select("expectation", "factor", "accepted").rows() == [("negative", None, True)]
     write(quarantine, {**ROW, "expectation": "negative", "energy_consumption": -2.0}, known_at=AT + timedelta(hours=1))
