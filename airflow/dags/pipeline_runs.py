@@ -64,7 +64,8 @@ def observe(url: str, password_file: Path, now: datetime, *, dag: str = "ml_pipe
 def _observed(client: Any, path: str, now: datetime) -> Observed:
     paused = client.get(path).raise_for_status().json()["is_paused"]
     active = _runs(client, path, state=["running", "queued"], order_by="id", limit=NEWEST)
-    ended, not_ended = [], []
+    ended: list[str] = []
+    not_ended: list[str] = []
     for run in active:
         if _time(run["logical_date"]) > now:
             body = {"state": "failed", "note": NOTE}
