@@ -30,7 +30,8 @@ AIRFLOW := $(ROOT)/venvs/airflow
 STACK := deploy/stack
 # The development environment; every `uv run` below uses it as it is.
 DEV := UV_PROJECT_ENVIRONMENT=$(ROOT)/venvs/dev $(UV)
-PYTEST := $(DEV) run --no-sync pytest -o cache_dir=$(CACHE)/pytest
+# The slowest tests are listed at the end.
+PYTEST := $(DEV) run --no-sync pytest -o cache_dir=$(CACHE)/pytest --durations=25 --durations-min=5
 
 .PHONY: help
 help: ## list the commands

@@ -52,6 +52,25 @@ def test_runs_that_failed_without_any_success_and_more_than_four_are_said_shortl
     assert "and 2 earlier" in text
 
 
+@pytest.mark.parametrize(
+    "ended",
+    [
+        run(22, "failed", "2028-01-01"),
+        run(9, "failed", "2024-04-01", logical_date=None),
+        run(2, "failed", "2024-03-30", run_type="backfill"),
+    ],
+    ids=["of the future", "of the future, without a logical date", "a backfill"],
+)
+def test_a_failed_run_that_is_not_due_says_nothing_of_the_hourly_ones(
+    airflow: airflow_api.Airflow, asking: Any, ended: dict[str, Any]
+) -> None:
+    """Class: the watch fails a run of 2028, and until then `doctor` says that the newest run has failed."""
+    manual = run(5, "success", logical_date=None)
+    airflow.runs[:] = [ended, manual, run(4, "failed")]
+    state = json.loads(asking("status", "--json").stdout)["dag"]
+    assert (state["failed"], state["last_success"]) == ([], "2024-03-31 05:00")
+
+
 def test_a_paused_dag_is_named(airflow: airflow_api.Airflow, asking: Any) -> None:
     airflow.runs[:] = [run(0, "success")]
     airflow.paused = True

@@ -89,8 +89,13 @@ def _json(address: str, *, body: bytes | None = None, token: str | None = None) 
 
 
 def _state(runs: list[dict[str, Any]], *, paused: bool, now: datetime) -> DagState:
-    """Return the state; ``runs`` are Airflow's, the newest made first."""
-    due = sorted(runs, key=lambda run: (_hour(run) or now, run["dag_run_id"]), reverse=True)
+    """Return the state; ``runs`` are Airflow's, the newest made first.
+
+    A run of the future that has ended, as by the watch, says nothing of those that are due. A backfill is looked after
+    by whoever started it.
+    """
+    due = [run for run in runs if (_hour(run) or now) <= now and run.get("run_type") != "backfill"]
+    due.sort(key=lambda run: (_hour(run) or now, run["dag_run_id"]), reverse=True)
     failed: list[DagRun] = []
     succeeded: str | None = None
     for run in due:
@@ -125,7 +130,8 @@ def _run(run: Mapping[str, Any], why: str) -> DagRun:
 
 
 def _hour(run: Mapping[str, Any]) -> datetime | None:
-    return _time(run.get("logical_date"))
+    """Return the time of a run; one that was triggered without a logical date is of the time of its trigger."""
+    return _time(run.get("logical_date") or run.get("run_after"))
 
 
 def _time(text: str | None) -> datetime | None:
