@@ -47,7 +47,6 @@ def _show(forecast: Mapping[str, Any], display: Display) -> None:
 
 def _figures(forecast: Mapping[str, Any], hours: pl.DataFrame, met: pl.DataFrame, display: Display) -> None:
     peak = hours.row(int(hours["energy_consumption"].arg_max() or 0), named=True)
-    qualities = sorted(set(hours["quality"]))
     with st.container(horizontal=True, gap="medium", key="figures"):
         st.metric("Next 24 hours", display.energy(float(hours["energy_consumption"].sum())))
         st.metric(f"Peak, {display.local(peak['datetime_utc']):%a %H:%M}", display.energy(peak["energy_consumption"]))
@@ -57,8 +56,24 @@ def _figures(forecast: Mapping[str, Any], hours: pl.DataFrame, met: pl.DataFrame
             help="WAPE: sum of errors over sum of consumption",
         )
         st.metric("Made as of", f"{display.local(parsed(forecast['reference_datetime'])):%d %b %H:%M}")
-    if qualities != ["model"]:
-        st.warning(f"Some hours are not forecast by the model: {', '.join(qualities)}.", icon=":material/warning:")
+    for note in notes(forecast, hours):
+        st.warning(note, icon=":material/warning:")
+
+
+def notes(forecast: Mapping[str, Any], hours: pl.DataFrame) -> list[str]:
+    """Return what a reader must know of a forecast that is not an ordinary one: how it was made, and from what."""
+    told = []
+    unusual = sorted(set(hours["quality"]) - {"model"})
+    if fallback := [each for each in unusual if each.startswith("fallback")]:
+        told.append(f"Some hours are not forecast by the model: {', '.join(fallback)}.")
+    if others := [each for each in unusual if not each.startswith("fallback")]:
+        told.append(f"Some observations were not used: {', '.join(others)}.")
+    if count := forecast.get("not_taken"):
+        told.append(
+            f"{count:,} corrected values came after this run's data were stored and are not in this forecast: "
+            "the next run takes them."
+        )
+    return told
 
 
 def _table(hours: pl.DataFrame, display: Display) -> None:
