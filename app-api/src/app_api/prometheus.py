@@ -124,7 +124,7 @@ def _data(served: Served, view: int) -> Iterator[GaugeMetricFamily]:
     yield _gauge("model_version", "Model version of the newest archived run.", {(): run.facts["model_version"]})
     kinds: Values = {}
     for quality, count in run.by_quality().items():
-        # Quality is ``model`` or ``fallback: why``: each reason as a label would make a time series of its own.
+        # After the colon stands why, or how many hours: as a label it would make a time series of its own.
         kind = (quality.partition(":")[0],)
         kinds[kind] = kinds.get(kind, 0) + count
     yield _gauge("forecasts", "Forecasts of the newest run.", kinds, "quality")
