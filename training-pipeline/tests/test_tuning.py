@@ -22,6 +22,7 @@ from forecast_core.contracts.window import Window
 from forecast_core.feature_store import FeatureStore
 from forecast_core.runs import resolve_training_run
 from forecast_core.tracking import Searches, SearchResult, Trial
+from forecast_core.tracking.creation import client
 from load_forecaster import ForecasterConfig
 from training_pipeline import best_config, hyperparameter_tuning, study, train
 from training_pipeline.evaluation import evaluate_fold, folds, held_out
@@ -136,6 +137,19 @@ def test_a_search_killed_in_any_trial_goes_on_on_another_machine_and_ends_as_one
     for name in ("searches", "trials"):
         shutil.rmtree(Path(system.settings.store) / name)
     assert _tune(system, made) == resumed
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["the same machine", "another machine"])
+def test_a_search_killed_while_it_showed_a_trial_shows_it_once(system: Any, tmp_path: Path, elsewhere: bool) -> None:
+    """Class: a kill between the row of a trial and the end of its MLflow run, whose files would lie on the old disk."""
+    made = system.ingest(REFERENCE)
+    done = _tune(system, made, trials=2, timeout=0)
+    tags = {"sweep_id": done["sweep_id"], "artifact": "trial", "trial": "0"}
+    [shown] = tracking.find_runs(system.settings, tags)
+    client(system.settings).update_run(shown.run_id, status="RUNNING")
+    other = system.settings.model_copy(update={"root_dir": tmp_path / "other", "store_uri": system.settings.store})
+    _tune(type(system)(other) if elsewhere else system, made, trials=2)
+    assert [run.status for run in tracking.find_runs(system.settings, tags)] == ["FINISHED"]
 
 
 def test_two_searches_of_one_sweep_at_once_are_refused(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:

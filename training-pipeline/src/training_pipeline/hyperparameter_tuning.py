@@ -184,13 +184,17 @@ def _shown(settings: Settings, run: TrainingRun, sweep_id: str) -> Callable[[Tri
     parent = _parent_run(settings, sweep_id)
     known = tracking.find_runs(settings, {"sweep_id": sweep_id, "artifact": "trial"})
     shown = {each.tags["trial"] for each in known if each.status == "FINISHED"}
+    # Of a search that was killed while it showed a trial, here or on another machine: the run has no files.
+    begun = {each.tags["trial"]: each.run_id for each in known if each.status != "FINISHED"}
 
     def show(trial: Trial) -> None:
         number = str(trial.number)
         if number in shown:
             return
         tags = {"sweep_id": sweep_id, "artifact": "trial", "trial": number}
-        run_id = tracking.start_run(settings, name=f"trial {number}", tags=tags, parent_run_id=parent)
+        run_id = begun.get(number) or tracking.start_run(
+            settings, name=f"trial {number}", tags=tags, parent_run_id=parent
+        )
         tracking.finish_run(
             settings,
             run_id,
