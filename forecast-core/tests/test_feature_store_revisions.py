@@ -345,7 +345,7 @@ def test_a_reader_keeps_its_version_while_others_write(tmp_path: Path) -> None:
 
 
 @given(st.lists(said(), min_size=2, max_size=7), st.sampled_from(TIMES), st.sampled_from([2, 1 << 21]), st.booleans())
-@settings(max_examples=25, deadline=None, database=None)
+@settings(max_examples=10, deadline=None, database=None)
 def test_a_removed_ingest_leaves_the_state_of_the_others_as_of_every_time(
     ingests: list[Said], wrong: datetime, file_rows: int, maintained: bool
 ) -> None:
